@@ -1,0 +1,2 @@
+//! What cargo cannot say.
+fn main() {}
