@@ -1,1 +1,2 @@
-//! Placeholder of the first commit.
+//! Switchboard's broker: routes messages between clients, channels and logic modules.
+pub mod config;

@@ -1,0 +1,62 @@
+//! `limits`: what one client, and all of them together, may use.
+
+use serde::{Deserialize, Serialize};
+
+use super::place::Problem;
+use super::units::Size;
+
+/// Bounds on clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// One frame from a client.
+    pub message_size: Size,
+    /// Unsent bytes of one client; a client with more is disconnected as too slow.
+    pub outbox_size: Size,
+    /// Clients of this instance at a time; 0: no limit.
+    pub connections: usize,
+    /// Channels that one client may be subscribed to.
+    pub channels_per_client: usize,
+    /// Bytes of a channel's name.
+    pub channel_length: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_size: Size::from_bytes(64 * 1024),
+            outbox_size: Size::from_bytes(1024 * 1024),
+            connections: 0,
+            channels_per_client: 128,
+            channel_length: 255,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        if self.message_size.bytes() == 0 {
+            problems
+                .push(Problem::of("limits.message_size", "is 0, so that no message fits; write 64KiB or so"));
+        }
+        if self.outbox_size < self.message_size {
+            problems.push(Problem::of(
+                "limits.outbox_size",
+                format!(
+                    "{} is less than message_size ({}), so that a message may never be delivered; make it larger",
+                    self.outbox_size, self.message_size
+                ),
+            ));
+        }
+        for (key, value) in
+            [("channels_per_client", self.channels_per_client), ("channel_length", self.channel_length)]
+        {
+            if value == 0 {
+                problems.push(Problem::of(
+                    format!("limits.{key}"),
+                    "is 0, so that nobody can subscribe; write 1 or more",
+                ));
+            }
+        }
+    }
+}

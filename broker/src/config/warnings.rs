@@ -1,0 +1,56 @@
+//! What is valid but probably not meant.
+
+use super::auth::SAFE_SECRET;
+use super::channels::Subscribe;
+use super::{Config, Secret};
+
+/// One line for each thing; to be read after the secrets.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |when: bool, text: String| {
+        if when {
+            warnings.push(text);
+        }
+    };
+    let (auth, jwt) = (&config.auth, &config.auth.jwt);
+    let endpoints = &config.endpoints;
+
+    warn(
+        endpoints.websocket.enabled && !auth.anonymous && !jwt.enabled(),
+        "nobody can connect: give auth.jwt.hmac_secret or hmac_secret_file, or set auth.anonymous to true"
+            .into(),
+    );
+    let length = jwt.hmac_secret.as_ref().map(Secret::expose).map(str::len);
+    warn(
+        length.is_some_and(|length| length < SAFE_SECRET),
+        format!(
+            "auth.jwt.hmac_secret has {} bytes and can be guessed from a token; use {SAFE_SECRET} or more",
+            length.unwrap_or_default()
+        ),
+    );
+    warn(
+        !jwt.enabled() && (jwt.audience.is_some() || jwt.issuer.is_some()),
+        "auth.jwt.audience and issuer do nothing without a secret".into(),
+    );
+    for namespace in &config.channels.namespaces {
+        warn(
+            namespace.subscribe == Subscribe::Token && !jwt.enabled(),
+            format!(
+                "nobody can subscribe to the namespace {:?}: it wants a token, and auth.jwt has no secret",
+                namespace.name
+            ),
+        );
+    }
+    warn(
+        endpoints.http.enabled && !auth.has_api_key(),
+        "the server API refuses every request: give auth.api_keys or api_key_files".into(),
+    );
+    warn(
+        !endpoints.websocket.enabled && !endpoints.http.enabled,
+        "all endpoints are disabled: only the admin port will answer".into(),
+    );
+    for (key, address) in [("client", config.client.address), ("admin", config.admin.address)] {
+        warn(address.port() == 0, format!("{key}.address has port 0: each start takes another free port"));
+    }
+    warnings
+}
