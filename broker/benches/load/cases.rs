@@ -1,0 +1,77 @@
+//! What is measured. Every case is written once and runs over raw Redis and over the brokers, in each round.
+
+use std::time::Duration;
+
+use crate::faults::Faults;
+use crate::wire::Wire;
+
+mod connects;
+mod fanout;
+mod idle;
+mod latency;
+mod pairs;
+mod start;
+mod storm;
+
+/// One case.
+#[derive(Debug)]
+pub(crate) struct Case {
+    /// What the command line calls it.
+    pub(crate) name: &'static str,
+    /// The figures that it gives, in this order.
+    pub(crate) figures: &'static [Figure],
+    /// Measures one side once; the duration is how long each of its flows is measured.
+    pub(crate) run: fn(Wire, Duration) -> anyhow::Result<Outcome>,
+}
+
+/// One figure of a case.
+#[derive(Debug)]
+pub(crate) struct Figure {
+    /// What it says, with its unit.
+    pub(crate) label: &'static str,
+    /// Digits behind the point.
+    pub(crate) decimals: usize,
+    /// What must hold.
+    pub(crate) target: Option<Limit>,
+    /// What the design hopes for.
+    pub(crate) goal: Option<Limit>,
+}
+
+/// A bound on a figure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// The broker's figure is at most so many times raw Redis's.
+    RatioAtMost(f64),
+    /// The broker's figure is at least so many times raw Redis's.
+    RatioAtLeast(f64),
+    /// The broker's figure itself is at most this.
+    AtMost(f64),
+}
+
+/// What one side of one round gave.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// The case's figures, in its order.
+    pub(crate) values: Vec<f64>,
+    /// What went wrong.
+    pub(crate) faults: Faults,
+    /// The largest part of one core that the generator used, where that matters.
+    pub(crate) generator: f64,
+}
+
+/// All cases, in the order of the table.
+pub(crate) const ALL: [Case; 8] = [
+    latency::CASE,
+    pairs::WINDOWED,
+    pairs::SINGLE,
+    fanout::CASE,
+    idle::CASE,
+    connects::CASE,
+    storm::CASE,
+    start::CASE,
+];
+
+/// Seconds of processor time for a million deliveries.
+fn seconds_per_million(time: Duration, deliveries: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / deliveries.max(1) as f64
+}

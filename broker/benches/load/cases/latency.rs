@@ -1,0 +1,45 @@
+//! One message at a time, in on one instance and out on the other.
+
+use std::time::Duration;
+
+use super::{Case, Figure, Limit, Outcome};
+use crate::cluster::Cluster;
+use crate::flow::{Flow, Pace};
+use crate::wire::Wire;
+
+/// Latency with nothing else going on.
+pub(crate) const CASE: Case = Case {
+    name: "latency",
+    figures: &[
+        Figure {
+            label: "one in flight A → B, p50 µs",
+            decimals: 1,
+            target: Some(Limit::RatioAtMost(1.7)),
+            goal: Some(Limit::RatioAtMost(1.5)),
+        },
+        Figure { label: "one in flight A → B, p99 µs", decimals: 1, target: None, goal: None },
+        Figure { label: "100 messages/s A → B, p50 µs", decimals: 1, target: None, goal: None },
+    ],
+    run,
+};
+
+fn run(wire: Wire, time: Duration) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::start(wire)?;
+    let mut flow = Flow::open(&cluster, 1, 1, &[cluster.far])?;
+    let one_by_one = flow.run(Pace::Window(1), time)?;
+    let paced = flow.run(Pace::PerSecond(100), time)?;
+    let values = vec![
+        microseconds(&one_by_one.latencies, 0.5),
+        microseconds(&one_by_one.latencies, 0.99),
+        microseconds(&paced.latencies, 0.5),
+    ];
+    Ok(Outcome { values, faults: flow.finish(), generator: one_by_one.usage.generator_share() })
+}
+
+/// A quantile of sorted nanoseconds.
+fn microseconds(sorted: &[u64], quantile: f64) -> f64 {
+    let rank = (sorted.len() as f64 * quantile) as usize;
+    sorted
+        .get(rank.min(sorted.len().saturating_sub(1)))
+        .map_or(f64::NAN, |&nanoseconds| nanoseconds as f64 / 1e3)
+}

@@ -1,0 +1,204 @@
+//! The table, and the same as JSON.
+
+use serde_json::{Value, json};
+
+use crate::cases::{Case, Figure, Limit, Outcome};
+use crate::faults::Faults;
+
+/// All rounds of one case; an error stands for a side that did not get to its end.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// The case.
+    pub(crate) case: &'static Case,
+    /// Raw Redis, round by round.
+    pub(crate) raw: Vec<anyhow::Result<Outcome>>,
+    /// The brokers, round by round.
+    pub(crate) broker: Vec<anyhow::Result<Outcome>>,
+}
+
+/// The figures of all rounds in one line.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    raw: Option<f64>,
+    broker: Option<f64>,
+    ratio: Option<f64>,
+    /// Lowest and highest ratio of one round.
+    spread: Option<(f64, f64)>,
+}
+
+/// Prints everything. Returns false when a message was lost, a server answered with an error, or a side
+/// failed; a missed target is a result, not a failure.
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+pub(crate) fn print(machine: &str, command: &str, all: &[Measured]) -> bool {
+    println!("\n{machine}\n");
+    println!(
+        "{}",
+        row(
+            "case",
+            "figure (median of rounds)",
+            ["raw redis", "broker", "ratio", "spread", "target", "goal"]
+        )
+    );
+    for measured in all {
+        for (index, figure) in measured.case.figures.iter().enumerate() {
+            let line = Line::new(measured, index);
+            let cells = [
+                number(line.raw, figure.decimals),
+                number(line.broker, figure.decimals),
+                number(line.ratio, 2),
+                line.spread.map_or_else(String::new, |(low, high)| format!("{low:.2}–{high:.2}")),
+                verdict(figure.target, line),
+                verdict(figure.goal, line),
+            ];
+            println!("{}", row(measured.case.name, figure.label, cells.each_ref().map(String::as_str)));
+        }
+    }
+    println!();
+    let mut clean = true;
+    for measured in all {
+        for (side, rounds) in [("raw redis", &measured.raw), ("broker", &measured.broker)] {
+            let (faults, failures) = troubles(rounds);
+            for failure in &failures {
+                println!("FAILED  {} over {side}: {failure}", measured.case.name);
+            }
+            if !faults.is_none() {
+                println!("FAULTS  {} over {side}: {faults}", measured.case.name);
+            }
+            clean &= failures.is_empty() && faults.is_none();
+        }
+    }
+    if clean {
+        println!("No message was lost, doubled or out of order, and no command was refused.");
+    }
+    println!(
+        "Generator's share of one core, raw redis/broker (near 1 it limits the figure): {}",
+        shares(all)
+    );
+    println!("Again: {command}");
+    clean
+}
+
+/// Everything that the table says, and each round.
+pub(crate) fn to_json(machine: &str, command: &str, all: &[Measured]) -> Value {
+    let cases: Vec<_> = all
+        .iter()
+        .map(|measured| {
+            let figures = measured.case.figures.iter().enumerate();
+            let figures: Vec<_> =
+                figures.map(|(index, figure)| figure_json(measured, index, figure)).collect();
+            let (raw_faults, raw_failures) = troubles(&measured.raw);
+            let (faults, failures) = troubles(&measured.broker);
+            json!({
+                "case": measured.case.name,
+                "figures": figures,
+                "faults": {"raw": raw_faults.to_string(), "broker": faults.to_string()},
+                "failures": {"raw": raw_failures, "broker": failures},
+                "generator": {"raw": share(&measured.raw), "broker": share(&measured.broker)},
+            })
+        })
+        .collect();
+    json!({"machine": machine, "command": command, "cases": cases})
+}
+
+fn figure_json(measured: &Measured, index: usize, figure: &Figure) -> Value {
+    let line = Line::new(measured, index);
+    json!({
+        "label": figure.label,
+        "raw": line.raw,
+        "broker": line.broker,
+        "ratio": line.ratio,
+        "target": figure.target.map(|limit| limit.holds(line)),
+        "goal": figure.goal.map(|limit| limit.holds(line)),
+        "rounds": {"raw": values(&measured.raw, index), "broker": values(&measured.broker, index)},
+    })
+}
+
+impl Line {
+    fn new(measured: &Measured, index: usize) -> Self {
+        let (raws, brokers) = (values(&measured.raw, index), values(&measured.broker, index));
+        let ratios: Vec<_> = raws.iter().zip(&brokers).map(|(raw, broker)| broker / raw).collect();
+        let (raw, broker) = (median(raws), median(brokers));
+        let spread = (ratios.len() > 1).then(|| {
+            (ratios.iter().copied().fold(f64::INFINITY, f64::min), ratios.iter().copied().fold(0.0, f64::max))
+        });
+        Self { raw, broker, ratio: raw.zip(broker).map(|(raw, broker)| broker / raw), spread }
+    }
+}
+
+impl Limit {
+    fn holds(self, line: Line) -> Option<bool> {
+        match self {
+            Self::RatioAtMost(bound) => line.ratio.map(|ratio| ratio <= bound),
+            Self::RatioAtLeast(bound) => line.ratio.map(|ratio| ratio >= bound),
+            Self::AtMost(bound) => line.broker.map(|value| value <= bound),
+        }
+    }
+}
+
+fn verdict(limit: Option<Limit>, line: Line) -> String {
+    let Some(limit) = limit else { return String::new() };
+    let bound = match limit {
+        Limit::RatioAtMost(bound) => format!("× ≤ {bound}"),
+        Limit::RatioAtLeast(bound) => format!("× ≥ {bound}"),
+        Limit::AtMost(bound) => format!("≤ {bound}"),
+    };
+    let mark = match limit.holds(line) {
+        Some(true) => "ok",
+        Some(false) => "MISS",
+        None => "–",
+    };
+    format!("{bound} {mark}")
+}
+
+fn row(case: &str, label: &str, [raw, broker, ratio, spread, target, goal]: [&str; 6]) -> String {
+    format!("{case:<9} {label:<64} {raw:>10} {broker:>10} {ratio:>6} {spread:>11}  {target:<13} {goal}")
+        .trim_end()
+        .to_owned()
+}
+
+fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+fn values(rounds: &[anyhow::Result<Outcome>], index: usize) -> Vec<f64> {
+    rounds.iter().flatten().filter_map(|outcome| outcome.values.get(index).copied()).collect()
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+/// All faults of one side together, and the rounds that ended early.
+fn troubles(rounds: &[anyhow::Result<Outcome>]) -> (Faults, Vec<String>) {
+    let mut faults = Faults::default();
+    let mut failures = Vec::new();
+    for round in rounds {
+        match round {
+            Ok(outcome) => faults.add(&outcome.faults),
+            Err(error) => failures.push(format!("{error:#}")),
+        }
+    }
+    failures.dedup();
+    (faults, failures)
+}
+
+fn share(rounds: &[anyhow::Result<Outcome>]) -> Option<f64> {
+    median(rounds.iter().flatten().map(|outcome| outcome.generator).filter(|share| *share > 0.0).collect())
+}
+
+fn shares(all: &[Measured]) -> String {
+    let shares: Vec<_> = all
+        .iter()
+        .filter_map(|measured| {
+            let (raw, broker) = (share(&measured.raw)?, share(&measured.broker));
+            Some(format!("{} {}/{}", measured.case.name, number(Some(raw), 2), number(broker, 2)))
+        })
+        .collect();
+    shares.join(", ")
+}

@@ -1,0 +1,153 @@
+//! The parts of the load generator that could be wrong without anybody noticing: its protocols.
+//!
+//! A program with its own `main`, as a benchmark is, has no test harness, so these tests are a target beside it.
+
+use crate::message::{Stamp, number};
+use crate::wire::websocket;
+use crate::wire::{Garbled, Said, Wire, excerpt};
+
+mod message;
+mod wire;
+
+const STAMP: Stamp = Stamp { sequence: 7, time: 123_456_789 };
+
+/// What is heard when `bytes` come in two pieces, cut at every place.
+fn hear_cut(wire: Wire, bytes: &[u8]) -> Vec<String> {
+    let whole = hear(wire, &[bytes]);
+    for cut in 1..bytes.len() {
+        assert_eq!(hear(wire, &[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
+    }
+    whole
+}
+
+fn hear(wire: Wire, pieces: &[&[u8]]) -> Vec<String> {
+    let mut heard = Vec::new();
+    let mut input = Vec::new();
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        let used = wire.read(&input, false, |said| heard.push(format!("{said:?}"))).unwrap();
+        input.drain(..used);
+    }
+    assert!(input.is_empty(), "not read: {:?}", excerpt(&input));
+    heard
+}
+
+fn from_server(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match text.len() {
+        length @ 0..=125 => frame.push(length as u8),
+        length => {
+            frame.push(126);
+            frame.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+fn said(said: &Said<'_>) -> String {
+    format!("{said:?}")
+}
+
+#[test]
+fn a_message_is_one_hundred_bytes_of_json_that_is_found_again() {
+    let json = STAMP.to_json();
+    assert_eq!(json.len(), 100);
+    assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+    assert_eq!(Stamp::find(json.as_bytes()), Some(STAMP));
+    assert_eq!(Stamp::find(br#"{"seq":12}"#), None);
+}
+
+#[test]
+fn a_publication_holds_the_stamp_wherever_a_number_stands() {
+    let json = STAMP.to_json();
+    let mut bytes = Vec::new();
+    Wire::Redis.publication("c").write(STAMP, &mut bytes);
+    assert_eq!(bytes, format!("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$100\r\n{json}\r\n").as_bytes());
+
+    bytes.clear();
+    Wire::WebSocket.publication("c").write(STAMP, &mut bytes);
+    let command = format!(r#"{{"id":1000000007,"publish":{{"channel":"c","data":{json}}}}}"#);
+    assert_eq!(bytes, websocket::frame(command.as_bytes()));
+    assert!(serde_json::from_str::<serde_json::Value>(&command).is_ok());
+}
+
+#[test]
+fn a_frame_of_any_length_has_its_length_and_a_mask_of_zeros() {
+    for (length, head) in [
+        (125, vec![0x81, 0x80 | 125]),
+        (126, vec![0x81, 0x80 | 126, 0, 126]),
+        (65_536, vec![0x81, 0x80 | 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+    ] {
+        let text = vec![b'x'; length];
+        let expected = [head, vec![0; 4], text.clone()].concat();
+        assert_eq!(websocket::frame(&text), expected, "{length} bytes");
+    }
+}
+
+#[test]
+fn the_first_frame_connects_and_subscribes() {
+    let opening = Wire::WebSocket.opening(Some("c"));
+    assert!(opening.first.starts_with(b"GET /connection/websocket HTTP/1.1\r\n"));
+    let commands = "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"c\"}}";
+    assert_eq!(opening.upgraded, websocket::frame(commands.as_bytes()));
+    assert_eq!(Wire::Redis.opening(Some("c")).first, Wire::Redis.subscribe("c"));
+    assert_eq!(Wire::WebSocket.pong(), websocket::frame(b"{}"));
+}
+
+#[test]
+fn redis_is_understood_wherever_its_bytes_are_cut() {
+    let json = STAMP.to_json();
+    let text = format!(
+        "+PONG\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n:1\r\n\
+         *3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$100\r\n{json}\r\n-ERR no\r\n"
+    );
+    let expected =
+        [Said::Ready, Said::Subscribed, Said::Published, Said::Message(STAMP), Said::Unexpected(b"ERR no")];
+    assert_eq!(hear_cut(Wire::Redis, text.as_bytes()), expected.each_ref().map(said));
+}
+
+#[test]
+fn the_broker_is_understood_wherever_its_bytes_are_cut() {
+    let json = STAMP.to_json();
+    let refused = r#"{"id":3,"error":{"code":103,"message":"permission denied"}}"#;
+    let bytes = [
+        from_server("{\"id\":1,\"connect\":{\"client\":\"x\"}}\n{\"id\":2,\"subscribe\":{}}"),
+        from_server(r#"{"id":1000000007,"publish":{}}"#),
+        from_server(&format!(r#"{{"push":{{"channel":"c","pub":{{"data":{json}}}}}}}"#)),
+        from_server("{}"),
+        from_server(refused),
+        vec![0x88, 2, 0x0b, 0xb9],
+    ];
+    let expected = [
+        Said::Ready,
+        Said::Subscribed,
+        Said::Published,
+        Said::Message(STAMP),
+        Said::Ping,
+        Said::Unexpected(refused.as_bytes()),
+        Said::Closed(&[0x0b, 0xb9]),
+    ];
+    assert_eq!(hear_cut(Wire::WebSocket, &bytes.concat()), expected.each_ref().map(said));
+}
+
+#[test]
+fn only_a_proper_answer_opens_a_websocket() {
+    let answer =
+        b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    let mut heard = Vec::new();
+    let mut read = |input: &[u8]| Wire::WebSocket.read(input, true, |what| heard.push(said(&what)));
+    assert_eq!(read(&answer[..40]), Ok(0));
+    assert_eq!(read(answer), Ok(answer.len()));
+    let refused: Result<usize, Garbled> = read(b"HTTP/1.1 403 Forbidden\r\n\r\n");
+    assert!(refused.unwrap_err().to_string().contains("403"));
+    assert_eq!(heard, [said(&Said::Upgraded)]);
+}
+
+#[test]
+fn bytes_of_another_protocol_are_refused() {
+    for (wire, bytes) in [(Wire::Redis, &b"hello\r\n"[..]), (Wire::WebSocket, &[0x82, 1, 0][..])] {
+        assert!(wire.read(bytes, false, |_| {}).is_err(), "{wire}");
+    }
+    assert_eq!(number(b"x"), None);
+}
