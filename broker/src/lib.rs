@@ -1,2 +1,5 @@
 //! Switchboard's broker: routes messages between clients, channels and logic modules.
+
 pub mod config;
+pub mod metrics;
+pub mod telemetry;
