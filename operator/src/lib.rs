@@ -1,1 +1,7 @@
-//! Placeholder of the first commit.
+//! The Switchboard operator: turns each `BrokerCluster` into brokers, a Redis, Services and their configuration.
+//!
+//! Read [`crd`] for what users write, then [`controller`] for the five steps that carry it out.
+
+pub mod controller;
+pub mod crd;
+pub mod plan;

@@ -1,2 +1,7 @@
-//! Placeholder of the first commit.
-fn main() {}
+//! The operator's command line.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

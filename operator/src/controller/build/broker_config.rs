@@ -1,0 +1,199 @@
+//! `broker.yaml` as the broker reads it. The field names are the broker's; its tests load what the golden files hold.
+
+use super::{
+    Names,
+    broker_pod::{ADMIN_PORT, CLIENT_PORT, api_key_files, jwt_file, redis_password_file},
+    redis_stateful_set::REDIS_PORT,
+};
+use crate::{
+    controller::validate::{Valid, ValidRedis},
+    crd::{LogFormat, LogLevel, PresenceRule, PublishRule, SubscribeRule},
+};
+use serde::Serialize;
+
+/// The whole file. The instance ID is not in it: each pod has its own from its name.
+#[derive(Serialize)]
+pub(super) struct BrokerConfig<'a> {
+    client: Client<'a>,
+    admin: Admin,
+    endpoints: Endpoints<'a>,
+    auth: Auth<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<Channels<'a>>,
+    limits: Limits,
+    redis: Redis<'a>,
+    drain: Drain,
+    log: Log,
+}
+
+#[derive(Serialize)]
+struct Client<'a> {
+    address: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    allowed_origins: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Admin {
+    address: String,
+}
+
+#[derive(Serialize)]
+struct Endpoints<'a> {
+    websocket: Websocket<'a>,
+    http: Http<'a>,
+}
+
+#[derive(Serialize)]
+struct Websocket<'a> {
+    enabled: bool,
+    path: &'a str,
+    ping_interval: &'a str,
+    pong_timeout: &'a str,
+}
+
+#[derive(Serialize)]
+struct Http<'a> {
+    enabled: bool,
+    path: &'a str,
+}
+
+#[derive(Serialize)]
+struct Auth<'a> {
+    anonymous: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwt: Option<Jwt<'a>>,
+    api_key_files: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Jwt<'a> {
+    hmac_secret_file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audience: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Channels<'a> {
+    namespaces: Vec<Namespace<'a>>,
+}
+
+#[derive(Serialize)]
+struct Namespace<'a> {
+    name: &'a str,
+    subscribe: SubscribeRule,
+    publish: PublishRule,
+    presence: PresenceRule,
+    join_leave: bool,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    message_size: u64,
+    outbox_size: u64,
+    connections: u32,
+    channels_per_client: u32,
+    channel_length: u32,
+}
+
+#[derive(Serialize)]
+struct Redis<'a> {
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_file: Option<String>,
+    /// Never: pods start before a managed Redis does, and must not crash when one is away.
+    required: bool,
+    prefix: String,
+}
+
+#[derive(Serialize)]
+struct Drain {
+    grace: String,
+    pace: u32,
+}
+
+#[derive(Serialize)]
+struct Log {
+    level: LogLevel,
+    format: LogFormat,
+}
+
+pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
+    let spec = &cluster.spec;
+    let (websocket, http) = (&spec.endpoints.websocket, &spec.endpoints.http);
+    BrokerConfig {
+        client: Client {
+            address: format!("0.0.0.0:{CLIENT_PORT}"),
+            allowed_origins: &spec.endpoints.allowed_origins,
+        },
+        admin: Admin { address: format!("0.0.0.0:{ADMIN_PORT}") },
+        endpoints: Endpoints {
+            websocket: Websocket {
+                enabled: websocket.enabled,
+                path: &websocket.path,
+                ping_interval: &websocket.ping_interval,
+                pong_timeout: &websocket.pong_timeout,
+            },
+            http: Http { enabled: http.enabled, path: &http.path },
+        },
+        auth: Auth {
+            anonymous: spec.auth.anonymous,
+            jwt: spec.auth.jwt.as_ref().map(|jwt| Jwt {
+                hmac_secret_file: jwt_file(),
+                audience: jwt.audience.as_deref(),
+                issuer: jwt.issuer.as_deref(),
+            }),
+            api_key_files: api_key_files(cluster),
+        },
+        channels: channels(cluster),
+        limits: Limits {
+            message_size: cluster.message_size,
+            outbox_size: cluster.outbox_size,
+            connections: spec.limits.connections,
+            channels_per_client: spec.limits.channels_per_client,
+            channel_length: spec.limits.channel_length,
+        },
+        redis: redis(cluster),
+        drain: Drain { grace: format!("{}s", spec.drain.grace_period_seconds), pace: spec.drain.pace },
+        log: Log { level: spec.log.level, format: spec.log.format },
+    }
+}
+
+/// Nothing when no namespace is listed, so that the broker's own default stands.
+fn channels(cluster: &Valid) -> Option<Channels<'_>> {
+    let namespaces = cluster.spec.channels.namespaces.iter().map(|namespace| Namespace {
+        name: &namespace.name,
+        subscribe: namespace.subscribe,
+        publish: namespace.publish,
+        presence: namespace.presence,
+        join_leave: namespace.join_leave,
+    });
+    let namespaces: Vec<_> = namespaces.collect();
+    (!namespaces.is_empty()).then_some(Channels { namespaces })
+}
+
+fn redis(cluster: &Valid) -> Redis<'_> {
+    match &cluster.redis {
+        ValidRedis::Managed { .. } => Redis {
+            url: format!("redis://{}:{REDIS_PORT}/0", Names(&cluster.name).redis()),
+            username: None,
+            password_file: Some(redis_password_file()),
+            required: false,
+            prefix: "switchboard".into(),
+        },
+        ValidRedis::External(redis) => Redis {
+            url: redis.url.clone(),
+            username: redis.username.as_deref(),
+            password_file: redis.password_secret_ref.as_ref().map(|_| redis_password_file()),
+            required: false,
+            prefix: redis
+                .prefix
+                .clone()
+                .unwrap_or_else(|| format!("switchboard.{}.{}", cluster.namespace, cluster.name)),
+        },
+    }
+}

@@ -1,0 +1,56 @@
+//! `spec.auth`.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Who may connect. Without `anonymous` and without `jwt` no client can connect, only the server API works; the
+/// condition `Ready` says so.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// Whether clients may connect without a token. Anybody who reaches the Service is then a client: meant for trying
+    /// out and for public data.
+    #[serde(default)]
+    pub anonymous: bool,
+
+    /// Clients connect with a JSON Web Token that your backend signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Jwt>,
+
+    /// Keys for the server API, each in a Secret of this namespace. Without any, one is generated into the key `key` of
+    /// the Secret `NAME-api-key`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub api_keys: Vec<SecretKeyRef>,
+}
+
+/// How tokens are checked.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Jwt {
+    /// The secret that signs the tokens (HS256). A changed Secret rolls the pods.
+    pub hmac_secret_ref: SecretKeyRef,
+
+    /// The `aud` that a token must carry. Absent: not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub audience: Option<String>,
+
+    /// The `iss` that a token must carry. Absent: not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub issuer: Option<String>,
+}
+
+/// One key of a Secret in the same namespace.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+
+    /// Key within the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}

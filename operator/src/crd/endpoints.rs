@@ -1,0 +1,105 @@
+//! `spec.endpoints`.
+
+use super::rules;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// How clients and servers connect. All endpoints share the Service's port 8000.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_endpoint(), validation = rules::endpoint_paths())]
+pub struct Endpoints {
+    /// WebSocket clients, in the Centrifuge client protocol.
+    #[serde(default)]
+    pub websocket: WebsocketEndpoint,
+
+    /// The server API: your backend publishes and asks through it, with an API key.
+    #[serde(default)]
+    pub http: HttpEndpoint,
+
+    /// The web origins whose pages may connect, such as `https://app.example.com`. Empty allows only pages of the same
+    /// host as the endpoint; `*` allows any. Clients that are not browsers send no origin and are not affected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 256)))]
+    #[x_kube(validation = rules::allowed_origins())]
+    pub allowed_origins: Vec<String>,
+}
+
+/// The WebSocket endpoint.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebsocketEndpoint {
+    /// Whether it is offered.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+
+    /// Where it is.
+    #[serde(default = "websocket_path")]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = rules::path())]
+    pub path: String,
+
+    /// How often the broker pings each client.
+    #[serde(default = "ping_interval")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = rules::duration())]
+    pub ping_interval: String,
+
+    /// How long a client may take to answer a ping before it is disconnected.
+    #[serde(default = "pong_timeout")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = rules::duration())]
+    pub pong_timeout: String,
+}
+
+impl Default for WebsocketEndpoint {
+    fn default() -> Self {
+        Self {
+            enabled: enabled(),
+            path: websocket_path(),
+            ping_interval: ping_interval(),
+            pong_timeout: pong_timeout(),
+        }
+    }
+}
+
+/// The server API.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpEndpoint {
+    /// Whether it is offered.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+
+    /// Where it is; its methods are below, such as `/api/publish`.
+    #[serde(default = "http_path")]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = rules::path())]
+    pub path: String,
+}
+
+impl Default for HttpEndpoint {
+    fn default() -> Self {
+        Self { enabled: enabled(), path: http_path() }
+    }
+}
+
+fn enabled() -> bool {
+    true
+}
+
+fn websocket_path() -> String {
+    "/connection/websocket".into()
+}
+
+fn http_path() -> String {
+    "/api".into()
+}
+
+fn ping_interval() -> String {
+    "25s".into()
+}
+
+fn pong_timeout() -> String {
+    "8s".into()
+}

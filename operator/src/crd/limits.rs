@@ -1,0 +1,65 @@
+//! `spec.limits`.
+
+use super::rules;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Bounds that protect an instance from its clients.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// The largest frame that is taken from a client, such as `64Ki`.
+    #[serde(default = "message_size")]
+    #[x_kube(validation = rules::size())]
+    pub message_size: Quantity,
+
+    /// How many unsent bytes are kept for one client, such as `1Mi`. A client that falls further behind is disconnected
+    /// and told to come back.
+    #[serde(default = "outbox_size")]
+    #[x_kube(validation = rules::size())]
+    pub outbox_size: Quantity,
+
+    /// How many clients one instance takes. 0: no limit.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub connections: u32,
+
+    /// How many channels one client may be subscribed to.
+    #[serde(default = "channels_per_client")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub channels_per_client: u32,
+
+    /// How many bytes the name of a channel may have.
+    #[serde(default = "channel_length")]
+    #[schemars(range(min = 1, max = 65_535))]
+    pub channel_length: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_size: message_size(),
+            outbox_size: outbox_size(),
+            connections: 0,
+            channels_per_client: channels_per_client(),
+            channel_length: channel_length(),
+        }
+    }
+}
+
+fn message_size() -> Quantity {
+    Quantity("64Ki".into())
+}
+
+fn outbox_size() -> Quantity {
+    Quantity("1Mi".into())
+}
+
+fn channels_per_client() -> u32 {
+    128
+}
+
+fn channel_length() -> u32 {
+    255
+}

@@ -1,0 +1,230 @@
+//! The rules that the API server checks, as CEL expressions with the message that a user reads.
+//!
+//! A rule's message names what to write instead. Rules over strings and lists need bounds (`maxLength`, `maxItems`) on
+//! their fields, or the API server refuses the whole definition because it cannot bound a rule's cost.
+
+use kube::core::{Message, Rule};
+
+/// The longest name of a BrokerCluster. Its Redis' StatefulSet is called `NAME-redis`, and Kubernetes labels that
+/// one's pods with `NAME-redis-` and ten more characters, in 63 at most.
+pub const MAX_NAME_LENGTH: usize = 45;
+
+fn rule(expression: &str, message: &str) -> Rule {
+    Rule::new(expression).message(message)
+}
+
+/// Services are named after the cluster, and Service names are stricter than names of other objects.
+pub(super) fn cluster_name() -> Rule {
+    rule(
+        &format!(
+            "self.metadata.name.size() <= {MAX_NAME_LENGTH} && \
+             self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+        ),
+        "metadata.name must have at most 45 characters, begin with a lower-case letter, end with a letter or digit \
+         and hold only lower-case letters, digits and '-', because Services are named after it; for example: chat",
+    )
+}
+
+pub(super) fn replicas() -> Rule {
+    rule("self >= 0", "replicas cannot be negative: write 0 to stop all instances, or how many should run")
+}
+
+/// For a field that holds a number of bytes.
+pub(super) fn size() -> Rule {
+    Rule {
+        rule: format!("{IS_SIZE} && quantity(string(self)).isGreaterThan(quantity('0'))"),
+        message: Some(Message::Expression(format!("\"'\" + string(self) + \"' {NOT_A_SIZE}\""))),
+        ..Rule::default()
+    }
+}
+
+const IS_SIZE: &str = "isQuantity(string(self))";
+const NOT_A_SIZE: &str = "is not a size: write a number of bytes above 0, or one with a unit such as 64Ki, 1Mi or 2Gi";
+
+/// For a duration as the broker reads it.
+pub(super) fn duration() -> Rule {
+    Rule {
+        rule: "self.matches('^[0-9]+(ms|s|m|h)$') && !self.matches('^0+(ms|s|m|h)$')".into(),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' is not a duration: write a whole number above 0 and one of ms, s, m, h, \
+             for example 25s or 500ms\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+pub(super) fn path() -> Rule {
+    Rule {
+        rule: "self.matches('^/[A-Za-z0-9._~/-]*$')".into(),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' is not a path: begin with / and use letters, digits, '.', '_', '~', '-' and '/', \
+             for example /connection/websocket\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+pub(super) fn one_endpoint() -> Rule {
+    rule(
+        "self.websocket.enabled || self.http.enabled",
+        "both endpoints are disabled, so nobody could use the cluster: set websocket.enabled or http.enabled to true",
+    )
+}
+
+pub(super) fn endpoint_paths() -> Rule {
+    rule(
+        "!self.websocket.enabled || !self.http.enabled || self.websocket.path != self.http.path",
+        "websocket.path and http.path are the same: give each endpoint a path of its own",
+    )
+}
+
+pub(super) fn allowed_origins() -> Rule {
+    rule(
+        "self.all(o, o == '*' || o.matches('^https?://[^/]+$'))",
+        "an allowed origin is what browsers send, scheme and host without a path, for example \
+         https://app.example.com; write '*' alone to allow any",
+    )
+}
+
+pub(super) fn namespace_names() -> Rule {
+    rule(
+        "self.all(n, self.exists_one(m, m.name == n.name))",
+        "two namespaces have the same name: keep one of them (channels without a prefix belong to the namespace \
+         with the empty name)",
+    )
+}
+
+pub(super) fn namespace_name() -> Rule {
+    Rule {
+        rule: "self.matches('^[A-Za-z0-9_.-]*$')".into(),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' cannot name a namespace: use letters, digits, '_', '.' and '-'; the channel news:eu \
+             belongs to the namespace news, so write news\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+pub(super) fn one_redis() -> Rule {
+    rule(
+        "has(self.managed) != has(self.external)",
+        "write exactly one of redis.managed (the operator runs a Redis for this cluster, for example \
+         managed: {storage: {emptyDir: {}}}) and redis.external (you run it, for example \
+         external: {url: redis://redis.example.com:6379/0})",
+    )
+}
+
+pub(super) fn one_storage() -> Rule {
+    rule(
+        "has(self.persistent) != has(self.emptyDir)",
+        "write exactly one of storage.persistent (a volume that outlives the pod, for example \
+         persistent: {size: 1Gi}) and storage.emptyDir (gone with the pod: emptyDir: {})",
+    )
+}
+
+pub(super) fn storage_kind_is_fixed() -> Rule {
+    rule(
+        "has(self.persistent) == has(oldSelf.persistent)",
+        "storage cannot change between persistent and emptyDir: create a new BrokerCluster, or delete and create \
+         this one again",
+    )
+}
+
+pub(super) fn storage_size_is_fixed() -> Rule {
+    rule(
+        "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) == 0",
+        "storage.persistent.size cannot change after creation: write the old size back, or create a new \
+         BrokerCluster with the size you want",
+    )
+}
+
+pub(super) fn storage_class_is_fixed() -> Rule {
+    rule(
+        "(has(self.storageClassName) ? self.storageClassName : '') == \
+         (has(oldSelf.storageClassName) ? oldSelf.storageClassName : '')",
+        "storage.persistent.storageClassName cannot change after creation: write the old value back, or create a \
+         new BrokerCluster",
+    )
+}
+
+/// None of the URL's rules repeats the URL in its message: it may hold a password.
+pub(super) fn redis_url_without_credentials() -> Rule {
+    rule(
+        "!self.contains('@')",
+        "url must not contain a user name or password: put the password in a Secret and name it in \
+         passwordSecretRef, and the user name in username",
+    )
+}
+
+pub(super) fn redis_url_scheme() -> Rule {
+    rule(
+        "self.startsWith('redis://') || self.startsWith('rediss://')",
+        "url must begin with redis:// or, for TLS, rediss://, for example redis://redis.example.com:6379/0",
+    )
+}
+
+/// Silent where one of the two rules above speaks.
+pub(super) fn redis_url_form() -> Rule {
+    rule(
+        "!self.matches('^rediss?://') || self.contains('@') || \
+         self.matches('^rediss?://([A-Za-z0-9._-]+|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?(/[0-9]{1,3})?/?$')",
+        "url must be scheme://host:port/database, port and database being optional, for example \
+         redis://redis.example.com:6379/0",
+    )
+}
+
+pub(super) fn username_needs_password() -> Rule {
+    rule(
+        "!has(self.username) || has(self.passwordSecretRef)",
+        "username is set without a password: name the Secret that holds the password in passwordSecretRef",
+    )
+}
+
+pub(super) fn drain_grace() -> Rule {
+    rule("self >= 1 && self <= 3600", "gracePeriodSeconds must be between 1 and 3600, for example 25")
+}
+
+pub(super) fn max_unavailable() -> Rule {
+    rule(
+        "string(self).matches('^([1-9][0-9]{0,5}|(100|[1-9][0-9]?)%)$')",
+        "maxUnavailable must be a number from 1 or a percentage from 1% to 100%, for example 1 or 25%",
+    )
+}
+
+pub(super) fn reserved_containers() -> Rule {
+    rule(
+        "self.all(c, c.name != 'broker')",
+        "a container in podTemplate.containers is named broker, which is the name of the broker's own: give it \
+         another name",
+    )
+}
+
+pub(super) fn reserved_volumes() -> Rule {
+    rule(
+        "self.all(v, v.name != 'settings')",
+        "a volume in podTemplate.volumes is named settings, which is the name of the broker's own: give it another \
+         name",
+    )
+}
+
+/// Labels and annotations by which the operator finds its objects.
+pub(super) fn reserved_keys() -> Rule {
+    rule(
+        "self.all(k, !k.startsWith('switchboard.dev/') && !(k in ['app.kubernetes.io/name', \
+         'app.kubernetes.io/instance', 'app.kubernetes.io/component', 'app.kubernetes.io/managed-by']))",
+        "keys that begin with switchboard.dev/ and the labels app.kubernetes.io/name, instance, component and \
+         managed-by belong to the operator: use another key",
+    )
+}
+
+/// For a map of resource names to quantities, such as `resources.requests`.
+pub(super) fn resources() -> Rule {
+    rule(
+        "(!has(self.requests) || self.requests.all(k, isQuantity(string(self.requests[k])))) && \
+         (!has(self.limits) || self.limits.all(k, isQuantity(string(self.limits[k]))))",
+        "resources.requests and resources.limits hold quantities such as cpu: 500m, cpu: 2 or memory: 256Mi",
+    )
+}

@@ -1,0 +1,5 @@
+//! The operator's tests that need more than one module: files it must reproduce, and a real API server.
+
+mod it {
+    mod golden;
+}
