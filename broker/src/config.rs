@@ -12,6 +12,8 @@ mod channels;
 mod drain;
 mod endpoints;
 mod environment;
+#[cfg(test)]
+mod golden;
 mod instance;
 mod keys;
 mod limits;

@@ -1,5 +1,6 @@
 //! Switchboard's broker: routes messages between clients, channels and logic modules.
 
+pub mod auth;
 pub mod config;
 pub mod metrics;
 pub mod telemetry;
