@@ -1,2 +1,7 @@
-//! Placeholder of the first commit.
-fn main() {}
+//! The program `broker`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    switchboard::cli::main(|_config| anyhow::bail!("this build of the broker has no endpoints yet"))
+}

@@ -1,0 +1,123 @@
+//! The command line: `broker run`, `broker check` and `broker drain`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing::{error, warn};
+
+use crate::config::{Config, ConfigError};
+use crate::telemetry;
+
+mod check;
+mod drain;
+
+/// The exit code for a configuration that cannot be used; clap gives the same for arguments that it does not know.
+const BAD_CONFIGURATION: u8 = 2;
+
+#[derive(Parser)]
+#[command(name = "broker", version, about = "Switchboard's message broker")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a broker until it is told to stop.
+    Run(Configured),
+    /// Check the configuration and tell what a broker would do with it.
+    Check(Configured),
+    /// Ask a running broker to send its clients elsewhere and to end, and wait until it has.
+    Drain {
+        /// The broker's admin address.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000")]
+        admin: String,
+    },
+}
+
+#[derive(clap::Args)]
+struct Configured {
+    /// The configuration file; without it the defaults and the environment count.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Does what the process's arguments say; `run` is given the configuration, logging works when it is called.
+pub fn main(run: impl FnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(Configured { config }) => match load(config.as_deref()) {
+            Ok(config) => start(config, run),
+            Err(error) => refuse(&error),
+        },
+        Command::Check(Configured { config }) => match load(config.as_deref()) {
+            Ok(config) => {
+                check::print(&config);
+                ExitCode::SUCCESS
+            }
+            Err(error) => refuse(&error),
+        },
+        Command::Drain { admin } => drain::main(&admin),
+    }
+}
+
+/// The configuration of file and environment, its secrets read.
+fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    // A variable that is not Unicode cannot be a valid value; shown with replacements it is refused by name.
+    let variables = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
+    let mut config = Config::load(file, variables)?;
+    config.resolve_secrets()?;
+    // Again, now that the secrets are known.
+    config.validate()?;
+    Ok(config)
+}
+
+fn refuse(error: &ConfigError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
+fn start(config: Config, run: impl FnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
+    if let Err(error) = telemetry::init(&config.log) {
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
+    }
+    for warning in config.warnings() {
+        warn!("{warning}");
+    }
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_as_documented() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        assert!(matches!(parse("broker run"), Ok(Command::Run(Configured { config: None }))));
+        assert!(matches!(
+            parse("broker run --config /etc/b.yaml"),
+            Ok(Command::Run(Configured { config: Some(path) })) if path == Path::new("/etc/b.yaml")
+        ));
+        assert!(matches!(parse("broker check"), Ok(Command::Check(_))));
+        assert!(
+            matches!(parse("broker drain"), Ok(Command::Drain { admin }) if admin == "http://127.0.0.1:9000")
+        );
+        assert!(parse("broker").is_err());
+        assert!(parse("broker run --port 1").is_err());
+    }
+}

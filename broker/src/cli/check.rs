@@ -1,0 +1,110 @@
+//! `broker check`: what a broker would do with this configuration.
+
+use std::fmt::Write;
+
+use crate::config::{Config, Endpoints};
+
+/// Prints that the configuration is valid, what it means, and what is probably not meant.
+#[allow(clippy::print_stdout, reason = "this is the command's output")]
+pub(super) fn print(config: &Config) {
+    print!("{}", report(config));
+}
+
+fn report(config: &Config) -> String {
+    let mut text = String::from("configuration is valid\n");
+    let mut line = |name: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:<10} {value}");
+    };
+    line("instance", config.instance.id.clone());
+    line("clients", format!("{}, {}", config.client.address, endpoints(&config.endpoints)));
+    line("admin", config.admin.address.to_string());
+    line("auth", auth(config));
+    let namespaces: Vec<&str> = config
+        .channels
+        .namespaces
+        .iter()
+        .map(|namespace| if namespace.name.is_empty() { "(no prefix)" } else { &namespace.name })
+        .collect();
+    line("channels", namespaces.join(", "));
+    line("backplane", backplane(config));
+    line("drain", format!("within {}", config.drain.grace));
+    line("log", format!("{}, {:?}", config.log.level, config.log.format).to_lowercase());
+    for warning in config.warnings() {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    text
+}
+
+fn endpoints(endpoints: &Endpoints) -> String {
+    let mut offered = Vec::new();
+    if endpoints.websocket.enabled {
+        offered.push(format!("WebSocket at {}", endpoints.websocket.path));
+    }
+    if endpoints.http.enabled {
+        offered.push(format!("server API at {}", endpoints.http.path));
+    }
+    if offered.is_empty() { "no endpoints".into() } else { offered.join(", ") }
+}
+
+fn auth(config: &Config) -> String {
+    let auth = &config.auth;
+    let clients = match (auth.anonymous, auth.jwt.enabled()) {
+        (true, true) => "clients with or without a token",
+        (true, false) => "clients without a token",
+        (false, true) => "clients with a token",
+        (false, false) => "no clients",
+    };
+    let keys = match auth.api_keys.len() {
+        0 => "no API key".into(),
+        1 => "1 API key".into(),
+        n => format!("{n} API keys"),
+    };
+    format!("{clients}, {keys}")
+}
+
+fn backplane(config: &Config) -> String {
+    match &config.redis {
+        None => "memory: a single instance, without Redis".into(),
+        Some(redis) => {
+            let otherwise =
+                if redis.required { "required at the start" } else { "runs alone while Redis is away" };
+            format!("{} ({otherwise})", redis.url)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_a_broker_would_do() {
+        let yaml = "
+instance: {id: chat-0}
+auth: {anonymous: true, api_keys: [k1, k2]}
+channels: {namespaces: [{name: \"\"}, {name: news}]}
+redis: {url: \"redis://:pw@redis:6379/0\"}
+";
+        let config = Config::parse("broker.yaml", yaml, std::iter::empty()).unwrap();
+        let expected = "\
+configuration is valid
+  instance   chat-0
+  clients    0.0.0.0:8000, WebSocket at /connection/websocket, server API at /api
+  admin      0.0.0.0:9000
+  auth       clients without a token, 2 API keys
+  channels   (no prefix), news
+  backplane  redis://***@redis:6379/0 (runs alone while Redis is away)
+  drain      within 25s
+  log        info, text
+";
+        assert_eq!(report(&config), expected);
+    }
+
+    #[test]
+    fn warns_when_nobody_can_connect() {
+        let text = report(&Config::default());
+        assert!(text.contains("\nwarning: nobody can connect: "), "{text}");
+        assert!(text.contains("memory: a single instance"), "{text}");
+    }
+}
