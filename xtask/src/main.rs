@@ -1,2 +1,113 @@
-//! What cargo cannot say.
-fn main() {}
+//! What cargo cannot say: the local cluster, the images, all tests, the benchmark.
+
+mod binaries;
+mod cluster;
+mod images;
+mod packages;
+mod paths;
+mod steps;
+mod terminal;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use cluster::{Cluster, DEFAULT_NAME, MAX_NODES, State, Wanted};
+use paths::Paths;
+use steps::{Shown, Steps};
+
+/// Tasks of the Switchboard checkout.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Removes the local cluster: no process, mount, namespace or cgroup stays
+    Down(Name),
+    /// The local cluster alone, without Switchboard
+    #[command(subcommand)]
+    Cluster(ClusterTask),
+    /// Builds the container images and gives them to the running cluster
+    Images(Name),
+}
+
+#[derive(Subcommand)]
+enum ClusterTask {
+    /// Starts a cluster, or finds it running
+    Up(Up),
+    /// Removes it
+    Down(Name),
+    /// Builds what the operator's tests need: etcd, the API server and the controllers
+    Api,
+}
+
+#[derive(Args)]
+struct Name {
+    /// Which local cluster
+    #[arg(long, default_value = DEFAULT_NAME)]
+    name: String,
+}
+
+#[derive(Args)]
+struct Up {
+    #[command(flatten)]
+    name: Name,
+    /// How many nodes; as many as there are, else one
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
+    nodes: Option<u8>,
+    /// Also an image registry, at 127.0.0.1:5000 for the host and for the nodes
+    #[arg(long)]
+    registry: bool,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is::<Shown>() {
+                terminal::say(format!("\n  {} {error:#}", terminal::red("✗")));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let paths = Paths::find()?;
+    let steps = Steps::new(&paths.logs())?;
+    match task {
+        Task::Down(name) | Task::Cluster(ClusterTask::Down(name)) => {
+            let cluster = Cluster::named(&name.name, &paths)?;
+            let _lock = cluster.lock()?;
+            cluster::down(&steps, &cluster)
+        }
+        Task::Cluster(ClusterTask::Api) => binaries::ensure(&steps, &paths, binaries::Set::Api),
+        Task::Cluster(ClusterTask::Up(up)) => {
+            let cluster = Cluster::named(&up.name.name, &paths)?;
+            let _lock = cluster.lock()?;
+            let registry = if up.registry { packages::REGISTRY } else { &[] };
+            packages::ensure(&steps, &[packages::IMAGES, packages::CLUSTER, registry])?;
+            binaries::ensure(&steps, &paths, binaries::Set::All)?;
+            images::ensure(&steps, &paths, &[images::PAUSE])?;
+            let wanted = Wanted { nodes: up.nodes, registry: up.registry };
+            cluster::up(&steps, &cluster, wanted)?;
+            terminal::say(format!("\n  export KUBECONFIG={}", paths.short(&cluster.kubeconfig())));
+            Ok(())
+        }
+        Task::Images(name) => {
+            let cluster = Cluster::named(&name.name, &paths)?;
+            packages::ensure(&steps, &[packages::IMAGES])?;
+            images::build_release(&steps, &paths)?;
+            images::ensure(&steps, &paths, &images::ALL)?;
+            match State::load(&cluster)? {
+                Some(state) if state.is_whole() => images::import(&steps, &cluster, &state, &images::ALL),
+                _ => Ok(()),
+            }
+        }
+    }
+}
