@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::faults::Faults;
+use crate::meter::Usage;
 use crate::wire::Wire;
 
 mod connects;
@@ -55,8 +56,8 @@ pub(crate) struct Outcome {
     pub(crate) values: Vec<f64>,
     /// What went wrong.
     pub(crate) faults: Faults,
-    /// The largest part of one core that the generator used, where that matters.
-    pub(crate) generator: f64,
+    /// What the machine was busy with, where the case keeps it busy.
+    pub(crate) usage: Option<Usage>,
 }
 
 /// All cases, in the order of the table.

@@ -44,6 +44,17 @@ impl Faults {
         }
     }
 
+    /// Every count with its name.
+    pub(crate) fn counts(&self) -> [(u64, &'static str); 5] {
+        [
+            (self.lost, "lost"),
+            (self.misordered, "out of order"),
+            (self.unanswered, "publishes unanswered"),
+            (self.errors, "errors"),
+            (self.closed, "connections closed"),
+        ]
+    }
+
     /// True when nothing went wrong.
     pub(crate) fn is_none(&self) -> bool {
         *self == Self::default()
@@ -52,18 +63,8 @@ impl Faults {
 
 impl fmt::Display for Faults {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = [
-            (self.lost, "lost"),
-            (self.misordered, "out of order"),
-            (self.unanswered, "publishes unanswered"),
-            (self.errors, "errors"),
-            (self.closed, "connections closed"),
-        ];
-        let counts: Vec<_> = counts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
+        let counts = self.counts().into_iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
         formatter.write_str(if counts.is_empty() { "no faults" } else { "" })?;
         formatter.write_str(&counts.join(", "))?;
         match &self.first {

@@ -4,6 +4,12 @@ use serde_json::{Value, json};
 
 use crate::cases::{Case, Figure, Limit, Outcome};
 use crate::faults::Faults;
+use crate::meter::Usage;
+
+/// A part of what the machine was busy with, in cores.
+type Share = fn(&Usage) -> f64;
+const GENERATOR: Share = Usage::generator_share;
+const OTHERS: Share = Usage::others_share;
 
 /// All rounds of one case; an error stands for a side that did not get to its end.
 #[derive(Debug)]
@@ -71,9 +77,10 @@ pub(crate) fn print(machine: &str, command: &str, all: &[Measured]) -> bool {
         println!("No message was lost, doubled or out of order, and no command was refused.");
     }
     println!(
-        "Generator's share of one core, raw redis/broker (near 1 it limits the figure): {}",
-        shares(all)
+        "The generator's cores, raw redis/broker (near 1 it limits the figure): {}",
+        shares(all, GENERATOR)
     );
+    println!("Other processes' cores (far from 0 they spoil the figure): {}", shares(all, OTHERS));
     println!("Again: {command}");
     clean
 }
@@ -91,13 +98,21 @@ pub(crate) fn to_json(machine: &str, command: &str, all: &[Measured]) -> Value {
             json!({
                 "case": measured.case.name,
                 "figures": figures,
-                "faults": {"raw": raw_faults.to_string(), "broker": faults.to_string()},
+                "faults": {"raw": faults_json(&raw_faults), "broker": faults_json(&faults)},
                 "failures": {"raw": raw_failures, "broker": failures},
-                "generator": {"raw": share(&measured.raw), "broker": share(&measured.broker)},
+                "generator_cores": {"raw": share(&measured.raw, GENERATOR), "broker": share(&measured.broker, GENERATOR)},
+                "other_cores": {"raw": share(&measured.raw, OTHERS), "broker": share(&measured.broker, OTHERS)},
             })
         })
         .collect();
     json!({"machine": machine, "command": command, "cases": cases})
+}
+
+fn faults_json(faults: &Faults) -> Value {
+    let mut object: serde_json::Map<_, _> =
+        faults.counts().into_iter().map(|(count, what)| (what.to_owned(), count.into())).collect();
+    object.insert("first".to_owned(), faults.first.clone().into());
+    object.into()
 }
 
 fn figure_json(measured: &Measured, index: usize, figure: &Figure) -> Value {
@@ -188,15 +203,15 @@ fn troubles(rounds: &[anyhow::Result<Outcome>]) -> (Faults, Vec<String>) {
     (faults, failures)
 }
 
-fn share(rounds: &[anyhow::Result<Outcome>]) -> Option<f64> {
-    median(rounds.iter().flatten().map(|outcome| outcome.generator).filter(|share| *share > 0.0).collect())
+fn share(rounds: &[anyhow::Result<Outcome>], of: Share) -> Option<f64> {
+    median(rounds.iter().flatten().filter_map(|outcome| outcome.usage.as_ref().map(of)).collect())
 }
 
-fn shares(all: &[Measured]) -> String {
+fn shares(all: &[Measured], of: Share) -> String {
     let shares: Vec<_> = all
         .iter()
         .filter_map(|measured| {
-            let (raw, broker) = (share(&measured.raw)?, share(&measured.broker));
+            let (raw, broker) = (share(&measured.raw, of)?, share(&measured.broker, of));
             Some(format!("{} {}/{}", measured.case.name, number(Some(raw), 2), number(broker, 2)))
         })
         .collect();

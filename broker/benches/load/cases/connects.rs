@@ -36,5 +36,5 @@ fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
         CONNECTIONS as f64 / usage.wall.as_secs_f64(),
         usage.servers.as_secs_f64() * 1e6 / CONNECTIONS as f64,
     ];
-    Ok(Outcome { values, faults: net.faults, generator: usage.generator_share() })
+    Ok(Outcome { values, faults: net.faults, usage: Some(usage) })
 }

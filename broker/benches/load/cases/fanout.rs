@@ -37,5 +37,5 @@ fn run(wire: Wire, time: Duration) -> anyhow::Result<Outcome> {
         saturated.deliveries as f64 / saturated.usage.wall.as_secs_f64(),
         seconds_per_million(saturated.usage.servers, saturated.deliveries),
     ];
-    Ok(Outcome { values, faults: flow.finish(), generator: saturated.usage.generator_share() })
+    Ok(Outcome { values, faults: flow.finish(), usage: Some(saturated.usage) })
 }

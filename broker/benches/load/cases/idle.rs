@@ -34,9 +34,5 @@ fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
         net.turn(&mut events, QUIET.saturating_sub(opened.elapsed()))?;
     }
     let grown = cluster.resident()?.saturating_sub(before);
-    Ok(Outcome {
-        values: vec![grown as f64 / 1024.0 / CONNECTIONS as f64],
-        faults: net.faults,
-        generator: 0.0,
-    })
+    Ok(Outcome { values: vec![grown as f64 / 1024.0 / CONNECTIONS as f64], faults: net.faults, usage: None })
 }

@@ -33,7 +33,7 @@ fn run(wire: Wire, time: Duration) -> anyhow::Result<Outcome> {
         microseconds(&one_by_one.latencies, 0.99),
         microseconds(&paced.latencies, 0.5),
     ];
-    Ok(Outcome { values, faults: flow.finish(), generator: one_by_one.usage.generator_share() })
+    Ok(Outcome { values, faults: flow.finish(), usage: Some(one_by_one.usage) })
 }
 
 /// A quantile of sorted nanoseconds.

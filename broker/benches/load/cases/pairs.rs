@@ -45,5 +45,5 @@ fn run(wire: Wire, time: Duration, pairs: usize, window: u64) -> anyhow::Result<
         flowed.deliveries as f64 / flowed.usage.wall.as_secs_f64(),
         seconds_per_million(flowed.usage.servers, flowed.deliveries),
     ];
-    Ok(Outcome { values, faults: flow.finish(), generator: flowed.usage.generator_share() })
+    Ok(Outcome { values, faults: flow.finish(), usage: Some(flowed.usage) })
 }

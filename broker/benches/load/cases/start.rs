@@ -36,5 +36,5 @@ fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
     for start in starts {
         values.push(time_to_serve(start)?.as_secs_f64() * 1e3);
     }
-    Ok(Outcome { values, faults: Faults::default(), generator: 0.0 })
+    Ok(Outcome { values, faults: Faults::default(), usage: None })
 }

@@ -44,11 +44,7 @@ fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
     net.publish(publisher, &wire.publication(CHANNEL), Stamp { sequence: 0, time: 0 });
     let heard = wait_for(&mut net, |event| matches!(event, Event::Message(_)))?;
     net.faults.lost += (CLIENTS - heard) as u64;
-    Ok(Outcome {
-        values: vec![usage.wall.as_secs_f64() * 1e3],
-        faults: net.faults,
-        generator: usage.generator_share(),
-    })
+    Ok(Outcome { values: vec![usage.wall.as_secs_f64() * 1e3], faults: net.faults, usage: Some(usage) })
 }
 
 /// How many clients had the event, once all had it or no more came.
