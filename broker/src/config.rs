@@ -21,6 +21,8 @@ mod listen;
 mod log;
 mod place;
 mod redis;
+#[cfg(test)]
+mod reference;
 mod runtime;
 mod secret;
 mod suggest;

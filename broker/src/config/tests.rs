@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -326,4 +328,32 @@ fn warns_of_what_is_probably_not_meant() {
     assert!(warnings("auth: {jwt: {hmac_secret: short}}").contains("has 5 bytes"));
     let token = warnings("auth: {anonymous: true}\nchannels: {namespaces: [{name: a, subscribe: token}]}");
     assert!(token.contains("nobody can subscribe to the namespace \"a\""), "{token}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("broker.yaml");
+    let error = Config::load(Some(&path), std::iter::empty()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("{}: cannot read the file: No such file or directory (os error 2)", path.display())
+    );
+    std::fs::write(&path, "drain: {pace: 3}\n").unwrap();
+    assert_eq!(Config::load(Some(&path), std::iter::empty()).unwrap().drain.pace, 3);
+    std::fs::write(&path, "drain: {pace: x}\n").unwrap();
+    let error = Config::load(Some(&path), std::iter::empty()).unwrap_err().to_string();
+    let place = format!("{}:1:15: drain.pace: ", path.display());
+    assert!(error.starts_with(&place), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn no_file_and_no_variable_panics(text: String, yaml in "[a-z:{}\\[\\],&* \n-]{0,60}", name in "[A-Z_]{0,30}", value: String) {
+        let _ = load(&text, &[]);
+        let _ = load(&yaml, &[(&format!("SWITCHBOARD_{name}"), &value)]);
+        for leaf in leaves() {
+            let _ = load("", &[(variable_of(&leaf.path).as_str(), value.as_str())]);
+        }
+    }
 }
