@@ -1,7 +1,47 @@
-//! Switchboard's broker: routes messages between clients, channels and logic modules.
+//! Real-time messaging: clients, channels and logic, inside a process and across instances through Redis.
+//!
+//! The modules stand in the order in which a message passes them:
+//!
+//! ```text
+//! socket A
+//!  1 endpoint      frame in, capped
+//!  2 codec         bytes → Message
+//!  3 middleware    receive chain: accept / reject
+//!  4 router        → plan
+//!  5 middleware    send chain, once, at the origin
+//!  6 backplane     Envelope ══ Redis ══▶ other instance
+//!  7 deliver       registry/subscriptions → Outbox
+//!  8 endpoint      writer drains → socket B
+//! ```
+//!
+//! An envelope from another instance enters at 7, never before: nothing loops, and middleware runs once.
 
+pub mod message;
+
+pub mod endpoint;
+
+pub mod codec;
+
+pub mod middleware;
+
+pub mod router;
+
+pub mod pipeline;
+
+pub mod backplane;
+
+pub mod hub;
+
+pub mod channel;
+pub mod deliver;
+pub mod registry;
+
+pub mod admin;
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod drain;
 pub mod metrics;
+pub mod pattern;
 pub mod telemetry;

@@ -1,7 +1,37 @@
-//! The program `broker`.
+//! The program `broker`: arguments, configuration, build, wait, drain.
 
 use std::process::ExitCode;
 
+use switchboard::{app::App, config::Config};
+use tokio::signal::unix::{SignalKind, signal};
+
 fn main() -> ExitCode {
-    switchboard::cli::main(|_config| anyhow::bail!("this build of the broker has no endpoints yet"))
+    switchboard::cli::main(run)
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if config.runtime.threads > 0 {
+        runtime.worker_threads(config.runtime.threads);
+    }
+    runtime.enable_all().build()?.block_on(async {
+        let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+        let [terminate, interrupt] = &mut stop;
+        let app = tokio::select! {
+            app = App::start(config) => app?,
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Whoever is in a hurry asks twice.
+        tokio::select! {
+            _ = app.drain() => {}
+            _ = terminate.recv() => tracing::warn!("stopped in the middle of the drain"),
+            _ = interrupt.recv() => tracing::warn!("stopped in the middle of the drain"),
+        }
+        Ok(())
+    })
 }

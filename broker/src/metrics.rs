@@ -10,11 +10,14 @@ use prometheus::{
 mod label;
 mod labels;
 
+pub(crate) use label::label;
 pub use label::{Counters, Histograms, Label};
 pub use labels::{
-    ApiMethod, ClientCommand, DeliveryFailure, Direction, Disconnect, EnvelopeDrop, Origin, PublishFailure,
-    RedisCommand, Rejection, Source,
+    ApiMethod, ClientCommand, DeliveryFailure, Direction, EnvelopeDrop, Origin, PublishFailure, RedisCommand,
+    Rejection, Source,
 };
+
+use crate::endpoint::Disconnect;
 
 /// Round trips to Redis in seconds: from a fast one on loopback to one that is as good as lost.
 const ROUND_TRIPS: [f64; 16] = [

@@ -44,6 +44,11 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    /// Whether who is in the channel is kept, for somebody may see it.
+    pub fn tracks_presence(&self) -> bool {
+        self.presence != Access::Nobody
+    }
+
     /// A namespace with the default rules.
     pub fn named(name: impl Into<String>) -> Self {
         Self {

@@ -23,7 +23,7 @@ macro_rules! label {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name { $($(#[$doc])* $value),+ }
 
-        impl Label for $name {
+        impl $crate::metrics::Label for $name {
             const ALL: &'static [Self] = &[$(Self::$value),+];
 
             fn as_str(self) -> &'static str {
@@ -36,7 +36,7 @@ macro_rules! label {
         }
     };
 }
-pub(super) use label;
+pub(crate) use label;
 
 /// One counter for each value of a label, looked up once: counting is one atomic addition.
 #[derive(Clone, Debug)]

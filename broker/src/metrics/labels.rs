@@ -1,6 +1,7 @@
 //! The values of every label.
 
-use super::label::{Label, label};
+use super::label::label;
+use crate::backplane::Unavailable;
 
 label! {
     /// Where a message of a publisher came from.
@@ -59,6 +60,8 @@ label! {
         Refresh = "refresh",
         /// A new subscription token.
         SubRefresh = "sub_refresh",
+        /// A ping of the client.
+        Ping = "ping",
         /// The answer to a ping.
         Pong = "pong",
         /// Anything else.
@@ -83,80 +86,14 @@ label! {
 }
 
 label! {
-    /// Why a client's connection ended.
-    Disconnect {
-        /// The client left, or its network did.
-        ConnectionClosed = "connection_closed",
-        /// This instance is draining.
-        Shutdown = "shutdown",
-        /// Something failed on our side.
-        ServerError = "server_error",
-        /// The connection's token ran out and was not renewed.
-        Expired = "expired",
-        /// A subscription's token ran out and was not renewed.
-        SubscriptionExpired = "subscription_expired",
-        /// Its outbox was full.
-        Slow = "slow",
-        /// Writing to it failed.
-        WriteError = "write_error",
-        /// Its place in a channel's history was lost.
-        InsufficientState = "insufficient_state",
-        /// Told to connect again.
-        ForceReconnect = "force_reconnect",
-        /// It did not answer a ping.
-        NoPong = "no_pong",
-        /// Its token is not valid.
-        InvalidToken = "invalid_token",
-        /// It does not keep to the protocol.
-        BadRequest = "bad_request",
-        /// It opened a connection and did not send `connect` in time.
-        Stale = "stale",
-        /// Told to go.
-        ForceDisconnect = "force_disconnect",
-        /// Too many connections.
-        ConnectionLimit = "connection_limit",
-        /// Too many channels.
-        ChannelLimit = "channel_limit",
-        /// A frame above the size limit.
-        MessageTooLarge = "message_too_large",
-        /// A code of an application.
-        Other = "other",
-    }
-}
-
-impl Disconnect {
-    /// The reason that a close code of the client protocol stands for.
-    pub fn from_code(code: u32) -> Self {
-        match code {
-            1009 => Self::MessageTooLarge,
-            3000 => Self::ConnectionClosed,
-            3001 => Self::Shutdown,
-            3004 => Self::ServerError,
-            3005 => Self::Expired,
-            3006 => Self::SubscriptionExpired,
-            3008 => Self::Slow,
-            3009 => Self::WriteError,
-            3010 => Self::InsufficientState,
-            3011 => Self::ForceReconnect,
-            3012 => Self::NoPong,
-            3500 => Self::InvalidToken,
-            3501 => Self::BadRequest,
-            3502 => Self::Stale,
-            3503 => Self::ForceDisconnect,
-            3504 => Self::ConnectionLimit,
-            3505 => Self::ChannelLimit,
-            _ => Self::Other,
-        }
-    }
-}
-
-label! {
     /// Why something a client or caller sent was not carried out.
     Rejection {
         /// A frame or body above the size limit.
         TooLarge = "too_large",
         /// A binary frame where text is spoken.
         Binary = "binary",
+        /// Frames that break the transport's own protocol.
+        BrokenFrame = "broken_frame",
         /// A page of an origin that is not allowed.
         Origin = "origin",
         /// Too many connections.
@@ -193,6 +130,8 @@ label! {
         ChannelLimit = "channel_limit",
         /// Known, but not offered here.
         NotAvailable = "not_available",
+        /// The backplane could not do its part.
+        Unavailable = "unavailable",
         /// A middleware refused it.
         Middleware = "middleware",
         /// A logic module refused it.
@@ -204,9 +143,12 @@ impl Rejection {
     /// How far it came: each reason belongs to one stage of a message's way.
     pub fn stage(self) -> &'static str {
         match self {
-            Self::TooLarge | Self::Binary | Self::Origin | Self::ConnectionLimit | Self::Draining => {
-                "endpoint"
-            }
+            Self::TooLarge
+            | Self::Binary
+            | Self::BrokenFrame
+            | Self::Origin
+            | Self::ConnectionLimit
+            | Self::Draining => "endpoint",
             Self::Malformed | Self::UnknownCommand | Self::NotConnected | Self::AlreadyConnected => "codec",
             Self::NoToken
             | Self::InvalidToken
@@ -218,7 +160,8 @@ impl Rejection {
             | Self::AlreadySubscribed
             | Self::NotSubscribed
             | Self::ChannelLimit
-            | Self::NotAvailable => "router",
+            | Self::NotAvailable
+            | Self::Unavailable => "router",
             Self::Middleware => "middleware",
             Self::Logic => "logic",
         }
@@ -229,13 +172,27 @@ label! {
     /// Why a publish failed after it was accepted.
     PublishFailure {
         /// Redis is not connected.
-        Unavailable = "unavailable",
+        Disconnected = "disconnected",
         /// Redis did not answer in time.
         Timeout = "timeout",
         /// Redis answered with an error.
-        Error = "error",
+        Refused = "refused",
         /// The queue to Redis is full.
         QueueFull = "queue_full",
+        /// The instance is shutting down.
+        Closed = "closed",
+    }
+}
+
+impl From<Unavailable> for PublishFailure {
+    fn from(why: Unavailable) -> Self {
+        match why {
+            Unavailable::Disconnected => Self::Disconnected,
+            Unavailable::Timeout => Self::Timeout,
+            Unavailable::Refused => Self::Refused,
+            Unavailable::QueueFull => Self::QueueFull,
+            Unavailable::Closed => Self::Closed,
+        }
     }
 }
 
@@ -290,6 +247,7 @@ label! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Label;
     use std::collections::HashSet;
 
     fn check<L: Label + PartialEq + std::fmt::Debug>() {
@@ -309,18 +267,10 @@ mod tests {
         check::<Direction>();
         check::<ClientCommand>();
         check::<ApiMethod>();
-        check::<Disconnect>();
         check::<Rejection>();
         check::<PublishFailure>();
         check::<DeliveryFailure>();
         check::<EnvelopeDrop>();
         check::<RedisCommand>();
-    }
-
-    #[test]
-    fn close_codes_have_reasons() {
-        assert_eq!(Disconnect::from_code(3001), Disconnect::Shutdown);
-        assert_eq!(Disconnect::from_code(3505), Disconnect::ChannelLimit);
-        assert_eq!(Disconnect::from_code(4242), Disconnect::Other);
     }
 }

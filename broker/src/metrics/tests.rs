@@ -18,7 +18,7 @@ fn every_metric_has_its_name_and_labels() {
         "switchboard_publishes_total{source=\"client\"} 0",
         "switchboard_publishes_total{source=\"api\"} 0",
         "switchboard_publishes_total{source=\"logic\"} 0",
-        "switchboard_publish_failures_total{reason=\"unavailable\"} 0",
+        "switchboard_publish_failures_total{reason=\"disconnected\"} 0",
         "switchboard_deliveries_total{origin=\"local\"} 0",
         "switchboard_deliveries_total{origin=\"remote\"} 0",
         "switchboard_delivery_failures_total{reason=\"slow\"} 0",

@@ -1,0 +1,257 @@
+//! What crosses the backplane, and its bytes.
+//!
+//! One Redis message carries one *packet*: a header that says who sent it, then one or more envelopes, so that
+//! many publications to one channel cost one command when the broker is busy.
+//!
+//! ```text
+//! packet   = version:u8 (1)  epoch:u64le  id_length:u8  id:bytes  envelope*
+//! envelope = kind:u8  length:u32le  body:bytes(length)
+//! ```
+
+use bytes::{Buf, BufMut};
+
+use crate::message::{Address, ClientId, Epoch, InstanceId};
+
+const VERSION: u8 = 1;
+
+/// One publication in a channel, as its subscribers get it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publication<'a> {
+    /// The publisher's description (a JSON object), when a client published; empty otherwise.
+    pub info: &'a [u8],
+    /// The metadata as a JSON object of strings; empty for none.
+    pub tags: &'a [u8],
+    /// The payload: a JSON value without raw line breaks.
+    pub data: &'a [u8],
+}
+
+/// What one instance says to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope<'a> {
+    /// Something was published in the channel.
+    Publication(Publication<'a>),
+    /// A client joined the channel.
+    Join(ClientId, &'a [u8]),
+    /// A client left the channel. The bytes are the description of it, as with a join.
+    Leave(ClientId, &'a [u8]),
+    /// Every instance is asked which channels it has that match a pattern: an ask's number, the pattern.
+    AskChannels(u64, &'a [u8]),
+    /// The answer to one asking instance: the ask's number, a JSON object of names and subscriber counts.
+    Channels(u64, &'a [u8]),
+}
+
+/// Why bytes from the backplane could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PacketError {
+    /// The sender speaks another version.
+    #[error("a packet of version {0}; this broker reads version {VERSION}")]
+    Version(u8),
+    /// The bytes end too early.
+    #[error("a packet that ends too early")]
+    Truncated,
+    /// The sender's name is not UTF-8.
+    #[error("a packet whose sender has no readable name")]
+    Sender,
+    /// A kind of envelope that this broker does not know.
+    #[error("an envelope of the unknown kind {0}")]
+    Kind(u8),
+}
+
+/// Writes the header of a packet.
+pub fn write_header(from: &Address, out: &mut Vec<u8>) {
+    let id = from.instance.as_str().as_bytes();
+    out.put_u8(VERSION);
+    out.put_u64_le(from.epoch.0);
+    out.put_u8(id.len() as u8);
+    out.put_slice(id);
+}
+
+impl<'a> Envelope<'a> {
+    /// Appends the envelope to a packet.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let kind = match self {
+            Self::Publication(_) => 1,
+            Self::Join(..) => 2,
+            Self::Leave(..) => 3,
+            Self::AskChannels(..) => 4,
+            Self::Channels(..) => 5,
+        };
+        out.put_u8(kind);
+        let length_at = out.len();
+        out.put_u32_le(0);
+        match self {
+            Self::Publication(publication) => {
+                out.put_u32_le(publication.info.len() as u32);
+                out.put_u32_le(publication.tags.len() as u32);
+                out.put_slice(publication.info);
+                out.put_slice(publication.tags);
+                out.put_slice(publication.data);
+            }
+            Self::Join(client, info) | Self::Leave(client, info) => {
+                out.put_slice(client.as_bytes());
+                out.put_slice(info);
+            }
+            Self::AskChannels(number, body) | Self::Channels(number, body) => {
+                out.put_u64_le(*number);
+                out.put_slice(body);
+            }
+        }
+        let length = (out.len() - length_at - 4) as u32;
+        out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
+    fn read(kind: u8, mut body: &'a [u8]) -> Result<Self, PacketError> {
+        Ok(match kind {
+            1 => {
+                let info = take_u32(&mut body)?;
+                let tags = take_u32(&mut body)?;
+                let info = take(&mut body, info as usize)?;
+                let tags = take(&mut body, tags as usize)?;
+                Self::Publication(Publication { info, tags, data: body })
+            }
+            2 | 3 => {
+                let (id, info) = body.split_first_chunk::<16>().ok_or(PacketError::Truncated)?;
+                let client = ClientId::from_bytes(*id);
+                if kind == 2 { Self::Join(client, info) } else { Self::Leave(client, info) }
+            }
+            4 | 5 => {
+                let (number, rest) = body.split_first_chunk::<8>().ok_or(PacketError::Truncated)?;
+                let number = u64::from_le_bytes(*number);
+                if kind == 4 { Self::AskChannels(number, rest) } else { Self::Channels(number, rest) }
+            }
+            unknown => return Err(PacketError::Kind(unknown)),
+        })
+    }
+}
+
+/// A packet whose header was read; iterating it gives its envelopes in order.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet<'a> {
+    instance: &'a str,
+    epoch: Epoch,
+    rest: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// Reads the header.
+    pub fn read(mut bytes: &'a [u8]) -> Result<Self, PacketError> {
+        let version = *take(&mut bytes, 1)?.first().ok_or(PacketError::Truncated)?;
+        if version != VERSION {
+            return Err(PacketError::Version(version));
+        }
+        let (epoch, rest) = bytes.split_first_chunk::<8>().ok_or(PacketError::Truncated)?;
+        bytes = rest;
+        let length = take(&mut bytes, 1)?[0] as usize;
+        let instance = std::str::from_utf8(take(&mut bytes, length)?).map_err(|_| PacketError::Sender)?;
+        Ok(Self { instance, epoch: Epoch(u64::from_le_bytes(*epoch)), rest: bytes })
+    }
+
+    /// Whether this very start of the instance sent it: an echo.
+    pub fn is_from(&self, address: &Address) -> bool {
+        self.epoch == address.epoch && self.instance == address.instance.as_str()
+    }
+
+    /// Who sent it.
+    pub fn sender(&self) -> Address {
+        Address { instance: InstanceId::new(self.instance), epoch: self.epoch }
+    }
+}
+
+impl<'a> Iterator for Packet<'a> {
+    type Item = Result<Envelope<'a>, PacketError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let mut read = || {
+            let kind = take(&mut self.rest, 1)?[0];
+            let length = take_u32(&mut self.rest)?;
+            Ok((kind, take(&mut self.rest, length as usize)?))
+        };
+        match read() {
+            // An unknown kind is skipped by its length, so that a newer sender's other envelopes are read.
+            Ok((kind, body)) => Some(Envelope::read(kind, body)),
+            Err(error) => {
+                self.rest = &[];
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], PacketError> {
+    let (head, tail) = bytes.split_at_checked(length).ok_or(PacketError::Truncated)?;
+    *bytes = tail;
+    Ok(head)
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Result<u32, PacketError> {
+    if bytes.remaining() < 4 {
+        return Err(PacketError::Truncated);
+    }
+    Ok(bytes.get_u32_le())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address() -> Address {
+        Address { instance: InstanceId::new("chat-0"), epoch: Epoch(7) }
+    }
+
+    #[test]
+    fn a_packet_gives_back_its_envelopes_in_order() {
+        let client = ClientId::generate();
+        let sent = [
+            Envelope::Publication(Publication { info: b"{}", tags: b"", data: b"[1]" }),
+            Envelope::Join(client, b"{\"user\":\"a\"}"),
+            Envelope::Leave(client, b""),
+            Envelope::AskChannels(9, b"*"),
+            Envelope::Channels(9, b"{}"),
+        ];
+        let mut bytes = Vec::new();
+        write_header(&address(), &mut bytes);
+        for envelope in &sent {
+            envelope.write(&mut bytes);
+        }
+        let packet = Packet::read(&bytes).unwrap();
+        assert!(packet.is_from(&address()));
+        assert_eq!(packet.sender(), address());
+        assert_eq!(packet.collect::<Result<Vec<_>, _>>().unwrap(), sent);
+    }
+
+    #[test]
+    fn an_unknown_kind_does_not_hide_what_follows() {
+        let mut bytes = Vec::new();
+        write_header(&address(), &mut bytes);
+        bytes.extend_from_slice(&[200, 1, 0, 0, 0, b'x']);
+        Envelope::AskChannels(1, b"").write(&mut bytes);
+        let read: Vec<_> = Packet::read(&bytes).unwrap().collect();
+        assert_eq!(read, [Err(PacketError::Kind(200)), Ok(Envelope::AskChannels(1, b""))]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused_and_reading_ends(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(packet) = Packet::read(&bytes) {
+                prop_assert!(packet.count() <= bytes.len());
+            }
+        }
+
+        #[test]
+        fn a_cut_packet_never_invents_an_envelope(data in proptest::collection::vec(any::<u8>(), 0..50), cut in 0usize..100) {
+            let mut bytes = Vec::new();
+            write_header(&address(), &mut bytes);
+            let header = bytes.len();
+            Envelope::Publication(Publication { info: b"", tags: b"", data: &data }).write(&mut bytes);
+            let cut = cut.min(bytes.len() - header - 1);
+            bytes.truncate(header + cut);
+            let read: Vec<_> = Packet::read(&bytes).unwrap().collect();
+            prop_assert!(read.iter().all(Result::is_err));
+        }
+    }
+}

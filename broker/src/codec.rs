@@ -1,0 +1,29 @@
+//! Bytes ↔ commands, without I/O: what each protocol looks like on the wire.
+
+use crate::{
+    backplane::Publication,
+    message::{Channel, ClientId},
+};
+
+pub mod centrifuge;
+pub mod websocket;
+
+/// Something that is delivered to a client without being asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Push<'a> {
+    /// Something was published in a channel.
+    Publication(&'a Channel, Publication<'a>),
+    /// A client joined a channel; the bytes describe it (a JSON object).
+    Join(&'a Channel, ClientId, &'a [u8]),
+    /// A client left a channel.
+    Leave(&'a Channel, ClientId, &'a [u8]),
+    /// The server ended the client's subscription: a code of the protocol and its words.
+    Unsubscribe(&'a Channel, u32, &'a str),
+}
+
+/// How pushes look on one kind of connection. One encoding is made for all subscribers that share an encoder
+/// and is copied to their outboxes.
+pub trait Encoder: Send + Sync {
+    /// Appends the push to `out`, framed for the wire.
+    fn encode(&self, push: &Push<'_>, out: &mut Vec<u8>);
+}

@@ -1,0 +1,117 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{backplane::Publication, message::ClientId, metrics::Label};
+
+fn requests(text: &str) -> Vec<&'static str> {
+    Command::read_all(text)
+        .map(|command| command.map_or("error", |command| command.request().kind().as_str()))
+        .collect()
+}
+
+fn push(push: Push<'_>) -> String {
+    let mut out = Vec::new();
+    write_push(&push, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn reply(reply: Reply<'_>) -> String {
+    let mut out = Vec::new();
+    reply.write(7, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn several_commands_stand_in_one_frame() {
+    let text = "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}\n{}\n";
+    assert_eq!(requests(text), ["connect", "subscribe", "pong"]);
+}
+
+#[test]
+fn rubbish_ends_the_reading_and_an_unknown_command_does_not() {
+    assert_eq!(requests("{\"id\":3,\"dance\":{}}{\"id\":4,\"ping\":{}}"), ["unknown", "ping"]);
+    assert_eq!(requests("{\"id\":1,\"ping\":{}} nonsense {\"id\":2,\"ping\":{}}"), ["ping", "error"]);
+    assert_eq!(requests("{\"id\":-1,\"ping\":{}}"), ["error"]);
+    assert_eq!(requests("{\"id\":1,\"publish\":{\"channel\":\"a\"}}"), ["error"], "a publish needs data");
+    assert_eq!(requests(&"[".repeat(100_000)), ["error"]);
+}
+
+#[test]
+fn escaped_names_are_read_and_written() {
+    let text = "{\"id\":1,\"subscribe\":{\"channel\":\"a\\\"b\"}}";
+    let Request::Subscribe(subscribe) = Command::read_all(text).next().unwrap().unwrap().request() else {
+        panic!("not a subscribe")
+    };
+    assert_eq!(subscribe.channel, "a\"b");
+    let channel = Channel::trusted(&subscribe.channel);
+    let publication = Publication { info: b"", tags: b"", data: b"1" };
+    assert_eq!(
+        push(Push::Publication(&channel, publication)),
+        r#"{"push":{"channel":"a\"b","pub":{"data":1}}}"#
+    );
+}
+
+#[test]
+fn pushes_are_those_of_the_protocol() {
+    let channel = Channel::trusted("news");
+    let client = ClientId::generate();
+    let info = br#"{"user":"u","client":"c"}"#;
+    let publication = Publication { info, tags: br#"{"a":"b"}"#, data: br#"{"x":1}"# };
+    assert_eq!(
+        push(Push::Publication(&channel, publication)),
+        r#"{"push":{"channel":"news","pub":{"data":{"x":1},"info":{"user":"u","client":"c"},"tags":{"a":"b"}}}}"#
+    );
+    assert_eq!(
+        push(Push::Join(&channel, client, info)),
+        r#"{"push":{"channel":"news","join":{"info":{"user":"u","client":"c"}}}}"#
+    );
+    assert_eq!(
+        push(Push::Unsubscribe(&channel, 2000, "server unsubscribe")),
+        r#"{"push":{"channel":"news","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}"#
+    );
+}
+
+#[test]
+fn replies_are_those_of_the_protocol() {
+    let connect = Reply::Connect { client: "c".into(), node: "chat-0", ping: 25 };
+    let connect: serde_json::Value = serde_json::from_str(&reply(connect)).unwrap();
+    assert_eq!(connect["connect"]["ping"], 25);
+    assert_eq!(connect["connect"]["node"], "chat-0");
+    assert_eq!(reply(Reply::Subscribe), r#"{"id":7,"subscribe":{}}"#);
+    assert_eq!(
+        reply(Reply::Error(ErrorCode::Internal)),
+        r#"{"id":7,"error":{"code":100,"message":"internal server error","temporary":true}}"#
+    );
+    assert_eq!(
+        reply(Reply::PresenceStats { clients: 2, users: 1 }),
+        r#"{"id":7,"presence_stats":{"num_clients":2,"num_users":1}}"#
+    );
+    let client = ClientId::generate();
+    let member = Member { client, info: bytes::Bytes::from_static(b"{\"user\":\"\"}") };
+    assert_eq!(
+        reply(Reply::Presence(&[member])),
+        format!(r#"{{"id":7,"presence":{{"presence":{{"{client}":{{"user":""}}}}}}}}"#)
+    );
+}
+
+#[test]
+fn a_payload_never_breaks_its_line() {
+    let json: &RawValue = serde_json::from_str("{\n \"a\": \"b\\n\"\r\n}").unwrap();
+    assert_eq!(single_line(json), "{  \"a\": \"b\\n\"  }");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in ".{0,200}") {
+        for command in Command::read_all(&text).take(300).flatten() {
+            let _ = command.request().kind();
+        }
+    }
+
+    #[test]
+    fn any_name_is_written_as_json(name in ".{0,40}") {
+        let mut out = Vec::new();
+        write_string(&name, &mut out);
+        prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), name);
+    }
+}

@@ -1,0 +1,31 @@
+//! Where clients come in: the transports, and what each of them is given.
+
+pub mod accept;
+pub mod disconnect;
+pub mod error;
+pub mod gateway;
+pub mod http;
+pub mod origin;
+pub mod outbox;
+pub mod websocket;
+
+pub use disconnect::Disconnect;
+pub use error::ErrorCode;
+pub use gateway::{Gateway, Phase};
+pub use outbox::Outbox;
+
+/// A transport that clients connect through. The word is the label `endpoint` of the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndpointKind {
+    /// The Centrifuge client protocol over WebSocket.
+    WebSocket,
+}
+
+impl EndpointKind {
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+        }
+    }
+}

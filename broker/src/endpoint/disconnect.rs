@@ -1,0 +1,77 @@
+//! How connections end, as the client is told.
+
+use crate::metrics::label;
+
+label! {
+    /// Why a client's connection ends. Codes and words are those of the Centrifuge client protocol, whose
+    /// clients come back after 3000–3499 and stay away after 3500–3999
+    /// (<https://centrifugal.dev/docs/transports/client_protocol>).
+    Disconnect {
+        /// The client went by itself, or its connection broke.
+        Gone = "connection_closed",
+        /// This instance is leaving: come back, another will answer.
+        Shutdown = "shutdown",
+        /// The token of the connection has expired.
+        Expired = "expired",
+        /// The client reads more slowly than it is sent to.
+        Slow = "slow",
+        /// The client did not answer a ping.
+        NoPong = "no_pong",
+        /// The token is not valid.
+        InvalidToken = "invalid_token",
+        /// What the client sent is not the protocol.
+        BadRequest = "bad_request",
+        /// The client opened a connection and did not say who it is.
+        Stale = "stale",
+        /// Another protocol than the endpoint speaks, such as binary frames on the JSON endpoint.
+        InappropriateProtocol = "inappropriate_protocol",
+        /// The client may not connect.
+        PermissionDenied = "permission_denied",
+        /// A frame is larger than allowed (WebSocket's own code).
+        TooBig = "message_too_large",
+        /// A text frame is not UTF-8 (WebSocket's own code).
+        InvalidData = "invalid_data",
+        /// The frames break the WebSocket protocol itself (its own code).
+        ProtocolError = "protocol_error",
+    }
+}
+
+impl Disconnect {
+    /// The code of the closing frame.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Gone => 3000,
+            Self::Shutdown => 3001,
+            Self::Expired => 3005,
+            Self::Slow => 3008,
+            Self::NoPong => 3012,
+            Self::InvalidToken => 3500,
+            Self::BadRequest => 3501,
+            Self::Stale => 3502,
+            Self::InappropriateProtocol => 3506,
+            Self::PermissionDenied => 3507,
+            Self::ProtocolError => 1002,
+            Self::InvalidData => 1007,
+            Self::TooBig => 1009,
+        }
+    }
+
+    /// The words of the closing frame.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Gone => "connection closed",
+            Self::Shutdown => "shutdown",
+            Self::Expired => "connection expired",
+            Self::Slow => "slow",
+            Self::NoPong => "no pong",
+            Self::InvalidToken => "invalid token",
+            Self::BadRequest => "bad request",
+            Self::Stale => "stale",
+            Self::InappropriateProtocol => "inappropriate protocol",
+            Self::PermissionDenied => "permission denied",
+            Self::ProtocolError => "protocol error",
+            Self::InvalidData => "invalid data",
+            Self::TooBig => "message too big",
+        }
+    }
+}

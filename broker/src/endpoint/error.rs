@@ -1,0 +1,78 @@
+//! The errors that a reply can carry (<https://centrifugal.dev/docs/server/codes>).
+
+use crate::metrics::Rejection;
+
+/// An error of the protocol. The temporary ones invite the client to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// The broker, or what it stands on, failed for now.
+    Internal,
+    /// The namespace of the channel is not configured, or the name is not allowed.
+    UnknownChannel,
+    /// The client may not do this.
+    PermissionDenied,
+    /// No such command.
+    MethodNotFound,
+    /// The client is subscribed to the channel.
+    AlreadySubscribed,
+    /// The client has as many of these as it may have.
+    LimitExceeded,
+    /// The command's parts are not what they must be.
+    BadRequest,
+    /// This is switched off here.
+    NotAvailable,
+    /// The token has expired: get a new one.
+    TokenExpired,
+}
+
+impl ErrorCode {
+    /// The number.
+    pub fn code(self) -> u32 {
+        match self {
+            Self::Internal => 100,
+            Self::UnknownChannel => 102,
+            Self::PermissionDenied => 103,
+            Self::MethodNotFound => 104,
+            Self::AlreadySubscribed => 105,
+            Self::LimitExceeded => 106,
+            Self::BadRequest => 107,
+            Self::NotAvailable => 108,
+            Self::TokenExpired => 109,
+        }
+    }
+
+    /// The words.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Internal => "internal server error",
+            Self::UnknownChannel => "unknown channel",
+            Self::PermissionDenied => "permission denied",
+            Self::MethodNotFound => "method not found",
+            Self::AlreadySubscribed => "already subscribed",
+            Self::LimitExceeded => "limit exceeded",
+            Self::BadRequest => "bad request",
+            Self::NotAvailable => "not available",
+            Self::TokenExpired => "token expired",
+        }
+    }
+
+    /// Whether the client should try again.
+    pub fn is_temporary(self) -> bool {
+        self == Self::Internal
+    }
+
+    /// How the refusal is counted.
+    pub fn rejection(self) -> Rejection {
+        match self {
+            Self::Internal => Rejection::Unavailable,
+            Self::UnknownChannel => Rejection::UnknownChannel,
+            Self::PermissionDenied => Rejection::PermissionDenied,
+            Self::MethodNotFound => Rejection::UnknownCommand,
+            Self::AlreadySubscribed => Rejection::AlreadySubscribed,
+            Self::LimitExceeded => Rejection::ChannelLimit,
+            Self::BadRequest => Rejection::Malformed,
+            Self::NotAvailable => Rejection::NotAvailable,
+            Self::TokenExpired => Rejection::ExpiredToken,
+        }
+    }
+}

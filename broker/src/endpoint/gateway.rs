@@ -1,0 +1,289 @@
+//! What a transport is given: everything a client can ask for, whatever protocol it speaks.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use bytes::Bytes;
+
+use super::{Disconnect, EndpointKind, ErrorCode, Outbox};
+use crate::{
+    auth::{Action, AuthError, Authenticator, Caller, Grant, Identity, Namespaces, permit},
+    backplane::{Ack, Backplane, Envelope, Member},
+    channel::{Confirm, SubscribeError},
+    codec::{Encoder, centrifuge::write_string},
+    config::{Limits, Namespace},
+    hub::Hub,
+    message::{Channel, ClientId, Message, Source, Target},
+    metrics::Origin,
+    pipeline::Pipeline,
+    registry::{Client, now_ms},
+};
+
+/// Whether clients are let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not yet.
+    Starting,
+    /// Now.
+    Open,
+    /// No more.
+    Draining,
+}
+
+/// The broker as transports see it.
+pub struct Gateway {
+    /// Clients and channels of this instance.
+    pub hub: Arc<Hub>,
+    /// What joins it to other instances.
+    pub backplane: Arc<dyn Backplane>,
+    /// The line that messages take.
+    pub pipeline: Pipeline,
+    /// Who may connect.
+    pub auth: Authenticator,
+    /// Who may do what in which channel.
+    pub namespaces: Namespaces,
+    /// What a client may use.
+    pub limits: Limits,
+    phase: AtomicU8,
+}
+
+impl Gateway {
+    /// A gateway of these parts.
+    pub fn new(
+        hub: Arc<Hub>,
+        backplane: Arc<dyn Backplane>,
+        pipeline: Pipeline,
+        auth: Authenticator,
+        namespaces: Namespaces,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            hub,
+            backplane,
+            pipeline,
+            auth,
+            namespaces,
+            limits,
+            phase: AtomicU8::new(Phase::Starting as u8),
+        }
+    }
+
+    /// From now on clients are let in, or no more.
+    pub fn enter_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Whether clients are let in.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Open,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// Lets a client in that has said who it is.
+    pub fn connect(
+        &self,
+        identity: Identity,
+        endpoint: EndpointKind,
+        outbox: Arc<Outbox>,
+        encoder: Arc<dyn Encoder>,
+    ) -> Result<Arc<Client>, Disconnect> {
+        if self.phase() != Phase::Open {
+            return Err(Disconnect::Shutdown);
+        }
+        let id = ClientId::generate();
+        let info = describe(id, &identity);
+        let client = Arc::new(Client::connecting(id, &identity.user, info, endpoint, outbox, encoder));
+        self.hub.registry.insert(client.clone());
+        self.backplane.register(client.record());
+        Ok(client)
+    }
+
+    /// Forgets a client whose connection has ended.
+    pub fn disconnected(&self, client: &Arc<Client>) {
+        for channel in client.channels() {
+            self.unsubscribe(client, &channel);
+        }
+        self.hub.registry.remove(client.id);
+        self.backplane.unregister(client.id);
+    }
+
+    /// The channel of this name; the same allocation for all while somebody is subscribed to it.
+    pub fn channel(&self, name: &str) -> Result<Channel, ErrorCode> {
+        match self.hub.channels.get(name) {
+            Some(topic) => Ok(topic.channel.clone()),
+            None => Channel::parse(name, self.limits.channel_length).map_err(|_| ErrorCode::UnknownChannel),
+        }
+    }
+
+    fn namespace(&self, channel: &Channel) -> Result<&Namespace, ErrorCode> {
+        self.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)
+    }
+
+    /// Subscribes a client. `tell` is called once with the outcome; after a success nothing that is published
+    /// from then on is missed. Returns when the token expires, in seconds since 1970.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        channel: &str,
+        token: &str,
+        tell: impl FnOnce(Result<(), ErrorCode>) + Send + Sync + 'static,
+    ) -> Option<u64> {
+        let (channel, namespace, grant) = match self.admit(client, channel, token) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                tell(Err(error));
+                return None;
+            }
+        };
+        let expires_at = grant.as_ref().and_then(|grant| grant.expires_at);
+        let (shows_presence, join_leave) = (namespace.tracks_presence(), namespace.join_leave);
+        let tell = {
+            let (gateway, channel) = (self.clone(), channel.clone());
+            move |outcome| {
+                if let Err(SubscribeError::Unavailable(_)) = outcome {
+                    gateway.hub.channels.close_if_unused(&channel, &*gateway.backplane);
+                }
+                tell(outcome.map_err(|error| match error {
+                    SubscribeError::AlreadySubscribed => ErrorCode::AlreadySubscribed,
+                    SubscribeError::LimitExceeded => ErrorCode::LimitExceeded,
+                    SubscribeError::Unavailable(_) => ErrorCode::Internal,
+                }));
+            }
+        };
+        let mut confirm = Confirm { tell: Box::new(tell), then: None };
+        if shows_presence || join_leave {
+            let (gateway, client, channel) = (self.clone(), client.clone(), channel.clone());
+            let info = match grant.and_then(|grant| grant.info) {
+                Some(chan_info) => with_chan_info(&client.info, &chan_info),
+                None => client.info.clone(),
+            };
+            confirm.then =
+                Some(Box::new(move || gateway.entered(&client, &channel, info, shows_presence, join_leave)));
+        }
+        let limit = self.limits.channels_per_client;
+        self.hub.channels.subscribe(client, &channel, limit, &*self.backplane, confirm);
+        expires_at
+    }
+
+    /// Whether a client may subscribe: the channel, its rules, and what its token gave.
+    fn admit(
+        &self,
+        client: &Client,
+        channel: &str,
+        token: &str,
+    ) -> Result<(Channel, &Namespace, Option<Grant>), ErrorCode> {
+        let channel = self.channel(channel)?;
+        let namespace = self.namespace(&channel)?;
+        let grant = match token {
+            "" => None,
+            token => {
+                let id = client.id.to_string();
+                let grant = self.auth.subscribe(token, channel.as_str(), &id, &client.user, now_ms() / 1000);
+                Some(grant.map_err(|error| match error {
+                    AuthError::Expired => ErrorCode::TokenExpired,
+                    AuthError::NoToken | AuthError::Invalid(_) => ErrorCode::PermissionDenied,
+                })?)
+            }
+        };
+        let caller = Caller { token: grant.is_some(), subscribed: false };
+        permit(namespace, Action::Subscribe, caller).map_err(|_| ErrorCode::PermissionDenied)?;
+        Ok((channel, namespace, grant))
+    }
+
+    fn allow(
+        &self,
+        namespace: &Namespace,
+        action: Action,
+        client: &Client,
+        channel: &Channel,
+    ) -> Result<(), ErrorCode> {
+        let caller = Caller { token: false, subscribed: client.is_subscribed(channel) };
+        permit(namespace, action, caller).map_err(|_| ErrorCode::PermissionDenied)
+    }
+
+    fn entered(
+        &self,
+        client: &Client,
+        channel: &Channel,
+        info: Bytes,
+        shows_presence: bool,
+        join_leave: bool,
+    ) {
+        if shows_presence {
+            self.backplane.enter(channel, Member { client: client.id, info: info.clone() });
+        }
+        if join_leave {
+            let envelope = Envelope::Join(client.id, &info);
+            self.backplane.publish(channel, &envelope, Ack::ignore());
+            self.hub.deliver(channel.as_str(), &envelope, Origin::Local);
+        }
+        // The client may have gone while this was on its way: then nobody else would take it out again.
+        if !client.is_subscribed(channel) {
+            self.left(client, channel);
+        }
+    }
+
+    fn left(&self, client: &Client, channel: &Channel) {
+        let Ok(namespace) = self.namespace(channel) else { return };
+        if namespace.tracks_presence() {
+            self.backplane.leave(channel, client.id);
+        }
+        if namespace.join_leave {
+            let envelope = Envelope::Leave(client.id, &client.info);
+            self.backplane.publish(channel, &envelope, Ack::ignore());
+            self.hub.deliver(channel.as_str(), &envelope, Origin::Local);
+        }
+    }
+
+    /// Ends a subscription; ending one that does not exist is no error.
+    pub fn unsubscribe(&self, client: &Client, channel: &Channel) {
+        if self.hub.channels.unsubscribe(client, channel, &*self.backplane) {
+            self.left(client, channel);
+        }
+    }
+
+    /// Publishes for a client. `ack` is told what the backplane said; an error here was told to nobody yet.
+    pub fn publish(&self, client: &Client, channel: &str, data: Bytes, ack: Ack) -> Result<(), ErrorCode> {
+        let channel = self.channel(channel)?;
+        let namespace = self.namespace(&channel)?;
+        self.allow(namespace, Action::Publish, client, &channel)?;
+        let source = Source::Client { id: client.id, info: client.info.clone() };
+        let message = Message::new(source, Target::Channel(channel), data);
+        self.pipeline.publish(message, ack).map_err(|_| ErrorCode::BadRequest)
+    }
+
+    /// The channel, if the client may see who is in it.
+    pub fn presence_channel(&self, client: &Client, channel: &str) -> Result<Channel, ErrorCode> {
+        let channel = self.channel(channel)?;
+        let namespace = self.namespace(&channel)?;
+        self.allow(namespace, Action::Presence, client, &channel)?;
+        Ok(channel)
+    }
+}
+
+/// What others may know of a client, as JSON.
+fn describe(id: ClientId, identity: &Identity) -> Bytes {
+    let mut info = Vec::with_capacity(80);
+    info.extend_from_slice(br#"{"user":"#);
+    write_string(&identity.user, &mut info);
+    info.extend_from_slice(br#","client":""#);
+    info.extend_from_slice(id.to_string().as_bytes());
+    info.push(b'"');
+    if let Some(conn_info) = &identity.info {
+        info.extend_from_slice(br#","conn_info":"#);
+        info.extend_from_slice(conn_info);
+    }
+    info.push(b'}');
+    info.into()
+}
+
+/// The description of a client with what its subscription's token says of it in the channel.
+fn with_chan_info(info: &[u8], chan_info: &[u8]) -> Bytes {
+    let open = info.strip_suffix(b"}").unwrap_or(info);
+    [open, br#","chan_info":"#, chan_info, b"}"].concat().into()
+}

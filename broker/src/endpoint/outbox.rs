@@ -1,0 +1,182 @@
+//! What waits to be written to one client: a bounded queue of bytes, ready for the wire.
+//!
+//! Everybody who has something for the client appends to it; the one task that owns the connection takes all
+//! that is there and writes it with one call. The buffer exists only while there is something in it.
+
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+
+use super::Disconnect;
+
+/// The unsent bytes of one client.
+pub struct Outbox {
+    state: Mutex<State>,
+    limit: usize,
+}
+
+#[derive(Default)]
+struct State {
+    buffer: Vec<u8>,
+    /// Bytes that the writer took and has not told to be written yet: they count against the limit.
+    writing: usize,
+    writer: Option<Waker>,
+    /// The writer waits for the socket, not for more to write.
+    stalled: bool,
+    closing: Option<Disconnect>,
+}
+
+/// Why a frame was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The client is too slow: its outbox is full, and its connection is now being closed.
+    Full,
+    /// The connection is being closed already.
+    Closing,
+}
+
+/// What the writer has to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Write these bytes.
+    Write(Vec<u8>),
+    /// Everything is written: close for this reason.
+    Close(Disconnect),
+}
+
+impl Outbox {
+    /// An empty outbox that holds up to `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { state: Mutex::default(), limit }
+    }
+
+    /// Appends a frame. Never waits: a client that does not read is closed instead, and told to come back.
+    pub fn push(&self, frame: &[u8]) -> Result<(), Refused> {
+        let waker = {
+            let mut state = self.state.lock();
+            if state.closing.is_some() {
+                return Err(Refused::Closing);
+            }
+            if state.buffer.len() + state.writing + frame.len() > self.limit {
+                state.buffer = Vec::new();
+                state.closing = Some(Disconnect::Slow);
+                let waker = state.writer.take();
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                return Err(Refused::Full);
+            }
+            state.buffer.extend_from_slice(frame);
+            if state.stalled { None } else { state.writer.take() }
+        };
+        // Woken outside the lock: the writer may run on another thread at once and want it.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Asks for the connection to be closed, after what is queued has been written. The first reason stays.
+    pub fn close(&self, reason: Disconnect) {
+        let waker = {
+            let mut state = self.state.lock();
+            state.closing.get_or_insert(reason);
+            state.writer.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Why the connection is being closed, if it is.
+    pub fn closing(&self) -> Option<Disconnect> {
+        self.state.lock().closing
+    }
+
+    /// Bytes that are not written yet.
+    pub fn len(&self) -> usize {
+        let state = self.state.lock();
+        state.buffer.len() + state.writing
+    }
+
+    /// Whether everything is written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the writer does next; asking says that everything taken before is written. Only the task that
+    /// owns the connection asks.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Next> {
+        let mut state = self.state.lock();
+        state.writing = 0;
+        state.stalled = false;
+        if !state.buffer.is_empty() {
+            let bytes = std::mem::take(&mut state.buffer);
+            state.writing = bytes.len();
+            return Poll::Ready(Next::Write(bytes));
+        }
+        if let Some(reason) = state.closing {
+            return Poll::Ready(Next::Close(reason));
+        }
+        state.wake(cx);
+        Poll::Pending
+    }
+
+    /// The socket takes no more now: until [`Outbox::poll_next`] is asked again, only closing wakes the writer.
+    pub fn stall(&self, cx: &Context<'_>) {
+        let mut state = self.state.lock();
+        state.stalled = true;
+        state.wake(cx);
+    }
+}
+
+impl State {
+    fn wake(&mut self, cx: &Context<'_>) {
+        if !self.writer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.writer = Some(cx.waker().clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Context;
+
+    use super::*;
+
+    fn next(outbox: &Outbox) -> Poll<Next> {
+        outbox.poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn frames_are_taken_together_in_order() {
+        let outbox = Outbox::new(100);
+        outbox.push(b"one ").unwrap();
+        outbox.push(b"two").unwrap();
+        assert_eq!(next(&outbox), Poll::Ready(Next::Write(b"one two".to_vec())));
+        assert_eq!(next(&outbox), Poll::Pending);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_slow_client_is_closed_and_its_memory_given_back() {
+        let outbox = Outbox::new(10);
+        outbox.push(b"12345678").unwrap();
+        let Poll::Ready(Next::Write(taken)) = next(&outbox) else { panic!("nothing to write") };
+        assert_eq!(outbox.push(b"abc"), Err(Refused::Full), "bytes on their way count");
+        assert_eq!(taken.len(), 8);
+        assert_eq!(outbox.push(b"a"), Err(Refused::Closing));
+        assert_eq!(next(&outbox), Poll::Ready(Next::Close(Disconnect::Slow)));
+    }
+
+    #[test]
+    fn what_is_queued_is_written_before_closing() {
+        let outbox = Outbox::new(10);
+        outbox.push(b"bye").unwrap();
+        outbox.close(Disconnect::Shutdown);
+        outbox.close(Disconnect::Slow);
+        assert_eq!(next(&outbox), Poll::Ready(Next::Write(b"bye".to_vec())));
+        assert_eq!(next(&outbox), Poll::Ready(Next::Close(Disconnect::Shutdown)));
+    }
+}

@@ -1,0 +1,131 @@
+//! The Centrifuge client protocol in JSON over WebSocket.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
+use tungstenite::handshake::derive_accept_key;
+
+use super::{EndpointKind, Gateway, Phase, origin};
+use crate::{
+    codec::{Encoder, centrifuge::JsonOverWebSocket},
+    metrics::{EndpointMetrics, Rejection},
+};
+
+pub mod connection;
+pub mod session;
+
+use connection::Connection;
+
+/// What every connection of the endpoint shares.
+pub struct Endpoint {
+    gateway: Arc<Gateway>,
+    encoder: Arc<dyn Encoder>,
+    settings: Settings,
+    connections: TaskTracker,
+    metrics: EndpointMetrics,
+}
+
+/// How connections are kept.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Time between two pings of the server.
+    pub ping_interval: Duration,
+    /// Time that a client has to answer one.
+    pub pong_timeout: Duration,
+    /// The largest message of a client, in bytes.
+    pub message_size: usize,
+    /// Unsent bytes of one client before it is closed as too slow.
+    pub outbox_size: usize,
+    /// How many connections there may be; zero is without limit.
+    pub connections: usize,
+    /// Origins that browsers may come from; empty is the host itself only.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Endpoint {
+    /// An endpoint whose connections are counted by `connections`, so that a drain can wait for them.
+    pub fn new(gateway: Arc<Gateway>, settings: Settings, connections: TaskTracker) -> Self {
+        let metrics = gateway.hub.metrics.endpoint(EndpointKind::WebSocket.as_str());
+        Self { gateway, encoder: Arc::new(JsonOverWebSocket), settings, connections, metrics }
+    }
+
+    /// The route of the endpoint.
+    pub fn router(self, path: &str) -> Router {
+        Router::new().route(path, any(upgrade)).with_state(Arc::new(self))
+    }
+}
+
+async fn upgrade(State(endpoint): State<Arc<Endpoint>>, mut request: Request) -> Response {
+    let accept = match check(&endpoint, request.headers()) {
+        Ok(accept) => accept,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+        return (StatusCode::UPGRADE_REQUIRED, "the connection cannot be upgraded\n").into_response();
+    };
+    let connections = endpoint.connections.clone();
+    connections.spawn(async move {
+        let Ok(upgraded) = upgrade.await else { return };
+        // Without TLS this is the socket itself: reading and writing it needs no buffer between.
+        match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => Connection::new(parts.io.into_inner(), &parts.read_buf, endpoint).await,
+            Err(upgraded) => Connection::new(TokioIo::new(upgraded), &[], endpoint).await,
+        }
+    });
+    let headers = [
+        (header::CONNECTION, HeaderValue::from_static("upgrade")),
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+/// Checks the handshake (RFC 6455 §4.2.1) and gives the value that accepts it.
+fn check(endpoint: &Endpoint, headers: &HeaderMap) -> Result<HeaderValue, (StatusCode, &'static str)> {
+    let has = |name, token: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(token))
+    };
+    if !has(header::UPGRADE, "websocket") || !has(header::CONNECTION, "upgrade") {
+        return Err((
+            StatusCode::UPGRADE_REQUIRED,
+            "this is a WebSocket endpoint: connect with a WebSocket client\n",
+        ));
+    }
+    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
+        return Err((StatusCode::BAD_REQUEST, "the WebSocket version must be 13\n"));
+    }
+    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
+        return Err((StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is missing\n"));
+    };
+    if !origin::is_allowed(headers, &endpoint.settings.allowed_origins) {
+        endpoint.gateway.hub.metrics.rejected.inc(Rejection::Origin);
+        return Err((StatusCode::FORBIDDEN, "this origin is not allowed: see client.allowed_origins\n"));
+    }
+    let limit = endpoint.settings.connections;
+    let refused = match endpoint.gateway.phase() {
+        Phase::Open if limit > 0 && endpoint.connections.len() >= limit => Some(Rejection::ConnectionLimit),
+        Phase::Open => None,
+        Phase::Starting | Phase::Draining => Some(Rejection::Draining),
+    };
+    if let Some(reason) = refused {
+        endpoint.gateway.hub.metrics.rejected.inc(reason);
+        return Err((
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this instance takes no more connections: try another\n",
+        ));
+    }
+    let accept = derive_accept_key(key.as_bytes());
+    HeaderValue::try_from(accept)
+        .map_err(|_| (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is broken\n"))
+}

@@ -1,0 +1,290 @@
+//! One WebSocket connection: one task that reads what is there, handles it, and writes what is there.
+//!
+//! Between messages a connection holds no buffers. Bytes are read into a buffer of the thread and handled in
+//! place; only the beginning of a message that is not complete is kept. Everything that others have put into
+//! the outbox in the meantime leaves with one call.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep},
+};
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::{Endpoint, session::Session};
+use crate::{
+    codec::websocket::{self, write_close, write_frame},
+    endpoint::{Disconnect, Outbox, outbox::Next},
+};
+
+/// What is read with one call.
+const READ_SIZE: usize = 64 * 1024;
+
+/// How long a client has to say who it is.
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long a client has to answer the closing frame before the socket is shut.
+const LINGER: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// Where every connection of this thread reads into.
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
+}
+
+/// A connection from the end of the handshake to its closing.
+pub struct Connection<S> {
+    stream: S,
+    outbox: Arc<Outbox>,
+    session: Session,
+    /// The beginning of a frame, or of a message in several frames, that is not complete yet.
+    unread: Vec<u8>,
+    fragments: Option<Fragments>,
+    /// What was taken from the outbox, and how much of it is written.
+    unwritten: Vec<u8>,
+    written: usize,
+    timer: Pin<Box<Sleep>>,
+    waiting: Waiting,
+    phase: Phase,
+    endpoint: Arc<Endpoint>,
+}
+
+struct Fragments {
+    opcode: OpCode,
+    bytes: Vec<u8>,
+}
+
+/// What the timer is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Connect,
+    NextPing,
+    Pong,
+}
+
+enum Written {
+    All,
+    Broken,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Closing was asked for; what was queued before is being written.
+    Leaving,
+    /// The closing frame is being written, or waits for the client's.
+    Closing,
+    /// Nothing more will be written: the client's end is awaited.
+    Lingering,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Takes over a connection whose handshake is done; `unread` is what the client sent right behind it.
+    pub fn new(stream: S, unread: &[u8], endpoint: Arc<Endpoint>) -> Self {
+        let outbox = Arc::new(Outbox::new(endpoint.settings.outbox_size));
+        let session = Session::new(endpoint.clone(), outbox.clone());
+        let mut connection = Self {
+            stream,
+            outbox,
+            session,
+            unread: Vec::new(),
+            fragments: None,
+            unwritten: Vec::new(),
+            written: 0,
+            timer: Box::pin(tokio::time::sleep(CONNECT_WITHIN)),
+            waiting: Waiting::Connect,
+            phase: Phase::Open,
+            endpoint,
+        };
+        connection.consume(&mut unread.to_vec());
+        connection
+    }
+
+    fn wait(&mut self, waiting: Waiting, time: Duration) {
+        self.waiting = waiting;
+        let time = self.session.expires_in().map_or(time, |expiry| time.min(expiry));
+        self.timer.as_mut().reset(Instant::now() + time);
+    }
+
+    /// Reads all that is there. Ready when the client is gone.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        READ.with_borrow_mut(|buffer| {
+            loop {
+                let mut read = ReadBuf::new(buffer);
+                let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read));
+                let bytes = read.filled_mut();
+                if outcome.is_err() || bytes.is_empty() {
+                    return Poll::Ready(());
+                }
+                if self.outbox.closing().is_some() {
+                    continue;
+                }
+                if self.unread.is_empty() {
+                    self.consume(bytes);
+                } else {
+                    let mut unread = std::mem::take(&mut self.unread);
+                    unread.extend_from_slice(bytes);
+                    self.consume(&mut unread);
+                }
+            }
+        })
+    }
+
+    /// Handles the complete frames in `bytes` and keeps the rest.
+    fn consume(&mut self, bytes: &mut [u8]) {
+        let mut at = 0;
+        while self.outbox.closing().is_none() {
+            match websocket::read_frame(bytes, at, self.endpoint.settings.message_size) {
+                Ok(Some(frame)) => {
+                    at = frame.end;
+                    if let Err(reason) = self.frame(frame.opcode, frame.is_final, &bytes[frame.payload]) {
+                        self.outbox.close(reason);
+                    }
+                }
+                Ok(None) => {
+                    self.unread = bytes[at..].to_vec();
+                    return;
+                }
+                Err(reason) => self.outbox.close(reason),
+            }
+        }
+    }
+
+    fn frame(&mut self, opcode: OpCode, is_final: bool, payload: &[u8]) -> Result<(), Disconnect> {
+        match (opcode, is_final) {
+            (OpCode::Control(Control::Ping), _) => {
+                let mut pong = Vec::new();
+                write_frame(OpCode::Control(Control::Pong), &mut pong, |out| out.extend_from_slice(payload));
+                // A full outbox closes itself.
+                let _ = self.outbox.push(&pong);
+                Ok(())
+            }
+            (OpCode::Control(Control::Pong), _) => Ok(()),
+            (OpCode::Control(_), _) => Err(Disconnect::Gone),
+            (OpCode::Data(Data::Continue), _) => {
+                let mut fragments = self.fragments.take().ok_or(Disconnect::ProtocolError)?;
+                if fragments.bytes.len() + payload.len() > self.endpoint.settings.message_size {
+                    return Err(Disconnect::TooBig);
+                }
+                fragments.bytes.extend_from_slice(payload);
+                match is_final {
+                    true => self.message(fragments.opcode, &fragments.bytes),
+                    false => {
+                        self.fragments = Some(fragments);
+                        Ok(())
+                    }
+                }
+            }
+            (_, _) if self.fragments.is_some() => Err(Disconnect::ProtocolError),
+            (_, true) => self.message(opcode, payload),
+            (_, false) => {
+                self.fragments = Some(Fragments { opcode, bytes: payload.to_vec() });
+                Ok(())
+            }
+        }
+    }
+
+    fn message(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), Disconnect> {
+        if opcode != OpCode::Data(Data::Text) {
+            return Err(Disconnect::InappropriateProtocol);
+        }
+        let text = std::str::from_utf8(payload).map_err(|_| Disconnect::InvalidData)?;
+        self.session.text(text)?;
+        if self.waiting == Waiting::Connect && self.session.is_connected() {
+            self.wait(Waiting::NextPing, self.endpoint.settings.ping_interval);
+        }
+        Ok(())
+    }
+
+    /// Writes all that is there. Ready when nothing more will be written, or nothing more can.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
+        loop {
+            while self.written < self.unwritten.len() {
+                let rest = &self.unwritten[self.written..];
+                match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Written::Broken),
+                    Poll::Ready(Ok(written)) => self.written += written,
+                    Poll::Pending => {
+                        self.outbox.stall(cx);
+                        return Poll::Pending;
+                    }
+                }
+            }
+            if self.phase == Phase::Closing {
+                return Poll::Ready(Written::All);
+            }
+            self.written = 0;
+            self.unwritten = Vec::new();
+            match ready!(self.outbox.poll_next(cx)) {
+                Next::Write(bytes) => self.unwritten = bytes,
+                Next::Close(reason) => {
+                    self.phase = Phase::Closing;
+                    self.timer.as_mut().reset(Instant::now() + LINGER);
+                    self.session.end(reason);
+                    write_close(reason, &mut self.unwritten);
+                }
+            }
+        }
+    }
+
+    fn timed_out(&mut self) {
+        match self.waiting {
+            Waiting::Connect => self.outbox.close(Disconnect::Stale),
+            Waiting::NextPing if self.session.is_expired() => self.outbox.close(Disconnect::Expired),
+            Waiting::NextPing => {
+                self.session.ping();
+                self.wait(Waiting::Pong, self.endpoint.settings.pong_timeout);
+            }
+            Waiting::Pong if self.session.take_pong() => {
+                let settings = &self.endpoint.settings;
+                self.wait(Waiting::NextPing, settings.ping_interval.saturating_sub(settings.pong_timeout));
+            }
+            Waiting::Pong => self.outbox.close(Disconnect::NoPong),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // Reading first: what it causes for this very client leaves with the write that follows.
+        if this.poll_read(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if this.phase != Phase::Lingering {
+            match this.poll_write(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Written::Broken) => return Poll::Ready(()),
+                Poll::Ready(Written::All) => {
+                    // Shutting the socket with unread bytes in it could destroy the closing frame on its way,
+                    // so the client's end is awaited for a moment.
+                    let _ = Pin::new(&mut this.stream).poll_shutdown(cx);
+                    this.phase = Phase::Lingering;
+                }
+            }
+        }
+        if this.phase == Phase::Open && this.outbox.closing().is_some() {
+            this.phase = Phase::Leaving;
+            this.timer.as_mut().reset(Instant::now() + LINGER);
+        }
+        while this.timer.as_mut().poll(cx).is_ready() {
+            if this.phase != Phase::Open {
+                return Poll::Ready(());
+            }
+            this.timed_out();
+            if this.outbox.closing().is_some() {
+                cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,64 @@
+//! The local half of the broker: connected clients, their subscriptions, and delivery to their outboxes.
+
+use std::sync::Arc;
+
+use crate::{channel::Channels, message::Address, metrics::Metrics, registry::Registry};
+
+/// What this instance holds.
+pub struct Hub {
+    /// This start of this instance.
+    pub address: Address,
+    /// Connected clients.
+    pub registry: Registry,
+    /// Channels with local subscribers.
+    pub channels: Channels,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// When it started.
+    pub started: std::time::Instant,
+}
+
+impl Hub {
+    /// An empty hub.
+    pub fn new(address: Address, metrics: Arc<Metrics>) -> Self {
+        Self {
+            address,
+            registry: Registry::default(),
+            channels: Channels::default(),
+            metrics,
+            started: std::time::Instant::now(),
+        }
+    }
+
+    /// What this instance says of itself.
+    pub fn record(&self) -> crate::backplane::InstanceRecord {
+        crate::backplane::InstanceRecord {
+            id: self.address.instance.to_string(),
+            epoch: self.address.epoch.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            clients: self.registry.len() as u64,
+            users: self.registry.users() as u64,
+            channels: self.channels.len() as u64,
+            subscriptions: self.channels.subscriptions(),
+            uptime: self.started.elapsed().as_secs(),
+        }
+    }
+
+    /// The channels with local subscribers that match a glob pattern, with how many subscribers.
+    pub fn matching_channels(&self, pattern: &str) -> Vec<(String, u64)> {
+        let topics = self.channels.snapshot();
+        let matching = topics.iter().filter(|topic| crate::pattern::matches(pattern, topic.channel.as_str()));
+        matching
+            .map(|topic| (topic.channel.to_string(), topic.len() as u64))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+
+    /// Brings the gauges that are counted on demand up to date, before they are read.
+    pub fn observe(&self) {
+        self.metrics.channels.set(self.channels.len() as i64);
+        self.metrics.subscriptions.set(self.channels.subscriptions() as i64);
+        let unsent: usize = self.registry.snapshot().iter().map(|client| client.outbox.len()).sum();
+        self.metrics.outbox_bytes.set(unsent as i64);
+    }
+}
