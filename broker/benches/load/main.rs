@@ -51,12 +51,23 @@ struct Arguments {
     bench: bool,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
         eprintln!("Nothing is measured in a test run; use: cargo bench -p switchboard-broker --bench load");
-        return Ok(ExitCode::SUCCESS);
+        return ExitCode::SUCCESS;
     }
-    let arguments = Arguments::parse();
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns false when the figures are not to be trusted.
+fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let cases = choose(&arguments.cases)?;
     interrupt::listen().context("listen to signals")?;
     machine::raise_open_files()?;
@@ -68,7 +79,7 @@ fn main() -> anyhow::Result<ExitCode> {
         let text = serde_json::to_string_pretty(&report::to_json(&machine, &command, &all))?;
         fs::write(path, text + "\n").with_context(|| format!("write {}", path.display()))?;
     }
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(clean)
 }
 
 fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Case>> {
