@@ -5,8 +5,16 @@
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
-use switchboard_operator::{controller::build::Images, crd, plan::plan};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use switchboard_operator::{
+    controller::build::Images,
+    crd,
+    plan::plan,
+    runtime::{self, Settings, lease::LeaseSettings},
+    telemetry,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Runs Switchboard's message brokers on Kubernetes.
 #[derive(Parser)]
@@ -18,6 +26,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Reconcile BrokerClusters until SIGTERM
+    Run(Box<RunArgs>),
     /// Print the CustomResourceDefinition, for kubectl apply --server-side -f -
     Crd {
         /// Print the reference page instead
@@ -32,6 +42,41 @@ enum Command {
         #[command(flatten)]
         images: ImageArgs,
     },
+}
+
+#[derive(Args)]
+struct RunArgs {
+    #[command(flatten)]
+    images: ImageArgs,
+    /// Look only at this namespace instead of all
+    #[arg(long, env = "WATCH_NAMESPACE")]
+    namespace: Option<String>,
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    admin_address: SocketAddr,
+    /// Name of the Lease that one operator at a time holds
+    #[arg(long, env = "LEASE_NAME", default_value = "switchboard-operator")]
+    lease_name: String,
+    /// Namespace of that Lease: the operator's own
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
+    lease_namespace: String,
+    /// Name of this operator in the Lease: its pod's
+    #[arg(long, env = "POD_NAME")]
+    identity: Option<String>,
+    /// What is logged, as in RUST_LOG
+    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    log_level: String,
+    /// text or json
+    #[arg(long, env = "LOG_FORMAT", default_value = "text", value_parser = log_format)]
+    log_format: telemetry::Format,
+}
+
+fn log_format(text: &str) -> Result<telemetry::Format, String> {
+    match text {
+        "text" => Ok(telemetry::Format::Text),
+        "json" => Ok(telemetry::Format::Json),
+        _ => Err("write text or json".into()),
+    }
 }
 
 #[derive(Args)]
@@ -53,6 +98,7 @@ impl From<ImageArgs> for Images {
 /// Runs the command; 2 says that what was given is wrong, 1 that something else failed.
 pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Run(args) => run(*args),
         Command::Crd { docs } => print_crd(docs),
         Command::Plan { file, images } => match print_plan(&file, &images.into()) {
             Err(error) => {
@@ -88,4 +134,55 @@ fn print_plan(file: &std::path::Path, images: &Images) -> anyhow::Result<()> {
     };
     print!("{}", plan(&text, images)?);
     Ok(())
+}
+
+/// How long another operator waits before it takes a Lease that is not renewed.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// When the holder gives up by itself, well before that.
+const LEASE_DEADLINE: Duration = Duration::from_secs(10);
+const LEASE_RETRY: Duration = Duration::from_secs(2);
+/// Watches are ended by the API server after five minutes at most; a connection that is silent for longer is dead.
+const READ_TIMEOUT: Duration = Duration::from_secs(330);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const BROKER_ADMIN_PORT: u16 = 9000;
+
+fn run(args: RunArgs) -> anyhow::Result<()> {
+    telemetry::init(&args.log_level, args.log_format)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(operate(args))
+}
+
+async fn operate(args: RunArgs) -> anyhow::Result<()> {
+    let mut config = kube::Config::infer().await.context(
+        "cannot find the API server: run inside a cluster, or point KUBECONFIG at a file that names one",
+    )?;
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let client = kube::Client::try_from(config).context("cannot make a client for the API server")?;
+    let identity = args.identity.unwrap_or_else(|| format!("operator-{:08x}", rand::random::<u32>()));
+    let settings = Settings {
+        images: args.images.into(),
+        namespace: args.namespace.filter(|namespace| !namespace.is_empty()),
+        admin: args.admin_address,
+        lease: LeaseSettings {
+            namespace: args.lease_namespace,
+            name: args.lease_name,
+            identity,
+            duration: LEASE_DURATION,
+            deadline: LEASE_DEADLINE,
+            retry: LEASE_RETRY,
+        },
+        broker_admin_port: BROKER_ADMIN_PORT,
+    };
+    let stop = CancellationToken::new();
+    let operator = runtime::start(client, settings, stop.clone()).await?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut ended = std::pin::pin!(operator.ended());
+    tokio::select! {
+        ended = &mut ended => return ended,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("asked to end");
+    stop.cancel();
+    ended.await
 }

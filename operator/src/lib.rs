@@ -4,4 +4,7 @@
 
 pub mod controller;
 pub mod crd;
+pub mod metrics;
 pub mod plan;
+pub mod runtime;
+pub mod telemetry;

@@ -1,0 +1,173 @@
+//! What the brokers say of themselves, asked on their admin port within a bounded time.
+
+use futures_util::{StreamExt, stream};
+use hyper::{
+    Request,
+    body::{Body, Bytes},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+use tokio::net::TcpStream;
+
+/// How long one broker may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// How many are asked at once for one cluster.
+const CONCURRENCY: usize = 16;
+/// How long an answer stands, so that a burst of reconciles asks once.
+const FRESH: Duration = Duration::from_secs(2);
+/// No honest answer is longer.
+const MAX_BODY: usize = 64 * 1024;
+
+/// A broker's `/healthz`, as far as the operator reads it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// Clients connected.
+    pub connections: i64,
+    /// Its Redis.
+    pub redis: RedisReport,
+}
+
+/// The part about Redis.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct RedisReport {
+    /// Whether the broker is connected to it.
+    pub connected: bool,
+    /// The last round trip of a probe that the broker published to itself.
+    pub probe_ms: Option<f64>,
+}
+
+/// Asks brokers, and remembers their answers for a moment.
+pub struct Health {
+    port: u16,
+    answers: Mutex<HashMap<IpAddr, (Instant, Option<Report>)>>,
+}
+
+impl Health {
+    /// Asks on this port.
+    pub fn new(port: u16) -> Self {
+        Self { port, answers: Mutex::default() }
+    }
+
+    /// The reports of all instances that answered, by instance ID.
+    pub async fn ask(&self, instances: Vec<(String, IpAddr)>) -> BTreeMap<String, Report> {
+        let asked = stream::iter(instances).map(|(id, ip)| async move { Some((id, self.one(ip).await?)) });
+        asked.buffer_unordered(CONCURRENCY).filter_map(|answer| async move { answer }).collect().await
+    }
+
+    async fn one(&self, ip: IpAddr) -> Option<Report> {
+        if let Some((when, report)) = self.answers.lock().get(&ip)
+            && when.elapsed() < FRESH
+        {
+            return report.clone();
+        }
+        let answer = tokio::time::timeout(TIMEOUT, fetch(SocketAddr::new(ip, self.port))).await;
+        let report = match answer {
+            Ok(Ok(report)) => Some(report),
+            Ok(Err(error)) => {
+                tracing::debug!(%ip, %error, "a broker did not answer on its admin port");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%ip, "a broker did not answer on its admin port in time");
+                None
+            }
+        };
+        let mut answers = self.answers.lock();
+        answers.retain(|_, (when, _)| when.elapsed() < FRESH);
+        answers.insert(ip, (Instant::now(), report.clone()));
+        report
+    }
+}
+
+async fn fetch(address: SocketAddr) -> anyhow::Result<Report> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get("/healthz").header(hyper::header::HOST, address.to_string());
+    let exchange = async {
+        let mut body = sender.send_request(request.body(Empty)?).await?.into_body();
+        let mut bytes = Vec::new();
+        while let Some(frame) = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await {
+            if let Ok(data) = frame?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+            anyhow::ensure!(bytes.len() <= MAX_BODY, "the answer is longer than {MAX_BODY} bytes");
+        }
+        // The status is no matter: a broker that is draining or degraded says so in the body.
+        Ok(serde_json::from_slice(&bytes)?)
+    };
+    tokio::select! {
+        report = exchange => report,
+        _ = connection => anyhow::bail!("the connection ended before the answer"),
+    }
+}
+
+/// A request without a body.
+struct Empty;
+
+impl Body for Empty {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    /// Answers one request with these bytes.
+    async fn broker(answer: &'static str) -> (Health, IpAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
+        (Health::new(address.port()), address.ip())
+    }
+
+    #[tokio::test]
+    async fn a_broker_reports_its_connections_and_redis() {
+        let (health, ip) = broker(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 92\r\n\r\n\
+             {\"status\":\"degraded\",\"connections\":7,\"redis\":{\"mode\":\"standalone\",\"connected\":false}}        ",
+        )
+        .await;
+        let reports = health.ask(vec![("chat-0".into(), ip)]).await;
+        assert_eq!(reports["chat-0"].connections, 7);
+        assert!(!reports["chat-0"].redis.connected);
+        assert_eq!(health.ask(vec![("chat-0".into(), ip)]).await.len(), 1, "the answer stands for a moment");
+    }
+
+    #[tokio::test]
+    async fn nonsense_and_silence_are_no_reports() {
+        let (health, ip) = broker("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\noops").await;
+        assert!(health.ask(vec![("chat-0".into(), ip)]).await.is_empty());
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert!(Health::new(closed.port()).ask(vec![("chat-0".into(), closed.ip())]).await.is_empty());
+    }
+}

@@ -1,0 +1,168 @@
+//! What is there: from the caches, from the Secrets themselves, and from the brokers. No writes.
+
+use super::{
+    Context, Error,
+    build::Names,
+    health::Report,
+    resources::Kind,
+    scale::{Scale, ordinal},
+    secrets::{Generated, Lookup, References, Secret, digest},
+    stores::Live,
+    validate::secret_references,
+};
+use crate::crd::BrokerCluster;
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Pod, Secret as KubernetesSecret},
+};
+use kube::{Api, ResourceExt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
+
+/// Everything that the later steps need to know.
+pub struct Observed {
+    /// The Secrets that the spec refers to.
+    pub references: References,
+    /// The generated secrets: as they are, or new ones.
+    pub generated: Generated,
+    /// The cluster's objects as they are.
+    pub live: Live,
+    /// The brokers' StatefulSet.
+    pub brokers: Option<Arc<StatefulSet>>,
+    /// Redis' StatefulSet.
+    pub redis: Option<Arc<StatefulSet>>,
+    /// The brokers' pods by ordinal, also those that are leaving.
+    pub pods: BTreeMap<i32, ObservedPod>,
+    /// What the brokers say, by instance ID.
+    pub health: BTreeMap<String, Report>,
+}
+
+/// One broker's pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedPod {
+    /// Its name, which is the instance ID.
+    pub id: String,
+    /// Whether it takes clients.
+    pub ready: bool,
+    /// Where it is reached.
+    pub ip: Option<IpAddr>,
+    /// Why it does not run, if Kubernetes says so: an image that cannot be pulled, a crash.
+    pub trouble: Option<String>,
+}
+
+impl Observed {
+    /// What a scaling step goes by.
+    pub fn scale(&self) -> Scale {
+        let current = self.brokers.as_ref().and_then(|set| set.spec.as_ref()).and_then(|spec| spec.replicas);
+        Scale { current, highest_ordinal: self.pods.keys().last().copied() }
+    }
+}
+
+/// Looks at everything that belongs to a cluster.
+pub async fn observe(cluster: &BrokerCluster, context: &Context) -> Result<Observed, Error> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let name = cluster.name_any();
+    let names = Names(&name);
+    let secrets = Secrets::new(context, &namespace);
+    let references = secrets.references(cluster).await?;
+    let mut live = context.stores.live(&namespace, &name);
+    let redis_password = secrets.generated(&names.redis_auth(), "password", &mut live).await?;
+    let api_key = secrets.generated(&names.api_key(), "key", &mut live).await?;
+    let pods: BTreeMap<i32, ObservedPod> = (context.stores.pods(&namespace, &name).iter())
+        .filter_map(|pod| Some((ordinal(&names.broker(), &pod.name_any())?, observe_pod(pod))))
+        .collect();
+    let reachable = pods.values().filter(|pod| pod.ready).filter_map(|pod| Some((pod.id.clone(), pod.ip?)));
+    let health = context.health.ask(reachable.collect()).await;
+    Ok(Observed {
+        references,
+        generated: Generated { redis_password, api_key },
+        live,
+        brokers: context.stores.stateful_set(&namespace, &names.broker()),
+        redis: context.stores.stateful_set(&namespace, &names.redis()),
+        pods,
+        health,
+    })
+}
+
+fn observe_pod(pod: &Pod) -> ObservedPod {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let is_ready = conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    ObservedPod {
+        id: pod.name_any(),
+        ready: is_ready && pod.metadata.deletion_timestamp.is_none(),
+        ip: status.and_then(|status| status.pod_ip.as_ref()).and_then(|ip| ip.parse().ok()),
+        trouble: trouble(pod),
+    }
+}
+
+/// What a user would find with `kubectl describe pod`.
+fn trouble(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let unschedulable = status.conditions.iter().flatten().find(|condition| {
+        condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("Unschedulable")
+    });
+    if let Some(condition) = unschedulable {
+        return Some(format!("no node takes it: {}", condition.message.as_deref().unwrap_or("no reason given")));
+    }
+    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
+        Some(match waiting.message.as_deref().and_then(|message| message.lines().next()) {
+            Some(message) => format!("its container {} is in {reason}: {message}", container.name),
+            None => format!("its container {} is in {reason}", container.name),
+        })
+    });
+    waiting
+}
+
+/// Reads Secrets of one namespace, each once per reconcile.
+struct Secrets {
+    api: Api<KubernetesSecret>,
+}
+
+impl Secrets {
+    fn new(context: &Context, namespace: &str) -> Self {
+        Self { api: Api::namespaced(context.client.clone(), namespace) }
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<KubernetesSecret>, Error> {
+        self.api.get_opt(name).await.map_err(Error::api(format!("read Secret {name}")))
+    }
+
+    async fn references(&self, cluster: &BrokerCluster) -> Result<References, Error> {
+        let mut seen: HashMap<String, Option<KubernetesSecret>> = HashMap::new();
+        let mut references = References::default();
+        for (_, reference) in secret_references(&cluster.spec) {
+            if !seen.contains_key(&reference.name) {
+                seen.insert(reference.name.clone(), self.read(&reference.name).await?);
+            }
+            let lookup = match seen.get(&reference.name).and_then(Option::as_ref) {
+                None => Lookup::NoSecret,
+                Some(secret) => {
+                    let data = secret.data.as_ref();
+                    match data.and_then(|data| data.get(&reference.key)) {
+                        Some(value) => Lookup::Found(digest([value.0.as_slice()])),
+                        None => Lookup::NoKey(data.into_iter().flat_map(|data| data.keys().cloned()).collect()),
+                    }
+                }
+            };
+            references.insert(reference, lookup);
+        }
+        Ok(references)
+    }
+
+    /// A secret that the operator makes once: as it is, or a new one if it is absent or empty.
+    async fn generated(&self, name: &str, key: &str, live: &mut Live) -> Result<Secret, Error> {
+        let Some(secret) = self.read(name).await? else { return Ok(Secret::generate()) };
+        let value = secret.data.as_ref().and_then(|data| data.get(key));
+        let value = value.and_then(|value| String::from_utf8(value.0.clone()).ok()).filter(|value| !value.is_empty());
+        let body = serde_json::to_value(&secret).expect("an object is JSON");
+        live.insert((Kind::Secret, name.to_owned()), body);
+        // The object is there already, so a new value is applied over the empty one.
+        Ok(value.map_or_else(|| Secret { is_new: false, ..Secret::generate() }, Secret::kept))
+    }
+}
