@@ -55,7 +55,11 @@ pub(crate) fn ensure(steps: &Steps, paths: &Paths, set: Set) -> Result<()> {
                 built.push(*name);
             }
         }
-        step.note(if built.is_empty() { "up to date".to_owned() } else { format!("built {}", built.join(", ")) });
+        step.note(if built.is_empty() {
+            "up to date".to_owned()
+        } else {
+            format!("built {}", built.join(", "))
+        });
         Ok(())
     })
 }

@@ -97,7 +97,10 @@ impl Cluster {
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
         let file = File::create(self.dir.join("lock"))?;
         if file.try_lock().is_err() {
-            bail!("another xtask works on the cluster '{}' of this checkout; wait until it is done", self.name);
+            bail!(
+                "another xtask works on the cluster '{}' of this checkout; wait until it is done",
+                self.name
+            );
         }
         Ok(file)
     }
@@ -180,7 +183,8 @@ fn start(step: &Step, cluster: &Cluster, wanted: Wanted) -> Result<State> {
     wait_for("the nodes are ready", Duration::from_secs(90), || {
         state.check_alive()?;
         let path = "{range .items[*]}{.status.conditions[?(@.type==\"Ready\")].status} {end}";
-        let ready = step.output(cluster.kubectl().args(["get", "nodes", "-o", &format!("jsonpath={path}")]))?;
+        let ready =
+            step.output(cluster.kubectl().args(["get", "nodes", "-o", &format!("jsonpath={path}")]))?;
         Ok((ready.matches("True").count() == usize::from(nodes)).then_some(()))
     })?;
     state.whole = true;

@@ -59,7 +59,8 @@ pub(crate) fn archive(paths: &Paths, image: Image) -> PathBuf {
 /// A digest of what the archive was built from.
 pub(crate) fn digest_of(archive: &Path) -> Result<String> {
     let file = archive.with_extension("digest");
-    fs::read_to_string(&file).with_context(|| format!("{} is not built; run: cargo xtask images", archive.display()))
+    fs::read_to_string(&file)
+        .with_context(|| format!("{} is not built; run: cargo xtask images", archive.display()))
 }
 
 /// Builds the two release binaries.
@@ -82,7 +83,11 @@ pub(crate) fn ensure(steps: &Steps, paths: &Paths, images: &[Image]) -> Result<(
                 built.push(image.0);
             }
         }
-        step.note(if built.is_empty() { "up to date".to_owned() } else { format!("built {}", built.join(", ")) });
+        step.note(if built.is_empty() {
+            "up to date".to_owned()
+        } else {
+            format!("built {}", built.join(", "))
+        });
         Ok(())
     })
 }

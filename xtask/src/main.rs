@@ -7,6 +7,9 @@ mod packages;
 mod paths;
 mod steps;
 mod terminal;
+mod test;
+mod tidy;
+mod up;
 
 use std::process::ExitCode;
 
@@ -27,6 +30,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Every check and test, or the parts that are named
+    Test {
+        /// Which parts
+        parts: Vec<test::Part>,
+    },
+    /// Checks the rules of the house that no compiler knows
+    Tidy,
     /// Removes the local cluster: no process, mount, namespace or cgroup stays
     Down(Name),
     /// The local cluster alone, without Switchboard
@@ -81,6 +91,8 @@ fn run(task: Task) -> Result<()> {
     let paths = Paths::find()?;
     let steps = Steps::new(&paths.logs())?;
     match task {
+        Task::Test { parts } => test::run(&steps, &paths, &parts),
+        Task::Tidy => steps.run("tidy", |step| tidy::check(step, &paths)),
         Task::Down(name) | Task::Cluster(ClusterTask::Down(name)) => {
             let cluster = Cluster::named(&name.name, &paths)?;
             let _lock = cluster.lock()?;

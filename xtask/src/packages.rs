@@ -40,18 +40,22 @@ pub(crate) const CLUSTER: &[Need] = &[
     need("openssl", "openssl", "makes the cluster's certificates"),
 ];
 
-/// For the tests beyond the cluster.
-pub(crate) const TESTS: &[Need] = &[
+/// For the checks of the sources.
+pub(crate) const CHECKS: &[Need] = &[need("git", "git", "lists the files of the checkout")];
+
+/// For the broker's tests on Redis.
+pub(crate) const REDIS: &[Need] = &[
     need("redis-server", "redis-server", "the broker's tests start real servers"),
     need("redis-cli", "redis-tools", "looks into those servers"),
-    need("git", "git", "lists the files that are tidied"),
 ];
 
 /// For `cluster up --registry`.
-pub(crate) const REGISTRY: &[Need] = &[need("docker-registry", "docker-registry", "an image registry on loopback")];
+pub(crate) const REGISTRY: &[Need] =
+    &[need("docker-registry", "docker-registry", "an image registry on loopback")];
 
 fn missing<'a>(needs: impl IntoIterator<Item = &'a Need>) -> Vec<&'a Need> {
-    let there = |probe: &str| if probe.starts_with('/') { Path::new(probe).exists() } else { which(probe).is_some() };
+    let there =
+        |probe: &str| if probe.starts_with('/') { Path::new(probe).exists() } else { which(probe).is_some() };
     needs.into_iter().filter(|need| !there(need.probe)).collect()
 }
 

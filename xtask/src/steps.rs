@@ -70,9 +70,14 @@ impl Steps {
             Err(error) => {
                 say(line(&red("✗"), name, started.elapsed(), ""));
                 say(format!("\n{}", indent(&format!("{error:#}"), "    ")));
-                let tail = tail(&step.path, TAIL_LINES);
+                // An error of many lines brought what matters along.
+                let tail = if format!("{error:#}").lines().count() > 1 {
+                    String::new()
+                } else {
+                    tail(&step.path, TAIL_LINES)
+                };
+                say(format!("\n    {}", dim(&format!("all of it: {}", step.path.display()))));
                 if !tail.is_empty() {
-                    say(format!("\n    {}", dim(&format!("the end of {}:", step.path.display()))));
                     say(indent(&tail, &format!("    {} ", dim("│"))));
                 }
                 Err(anyhow!(Shown))
@@ -89,6 +94,10 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What stands behind the step's name when it is done.
     pub(crate) fn note(&self, note: impl Into<String>) {
         if let Ok(mut current) = self.note.lock() {

@@ -67,7 +67,8 @@ pub(super) fn remove(name: &str) -> Result<usize> {
     let mut removed = 0;
     for root in hierarchies() {
         for group in below(&root.join(name)) {
-            fs::remove_dir(&group).with_context(|| format!("cannot remove the cgroup {}", group.display()))?;
+            fs::remove_dir(&group)
+                .with_context(|| format!("cannot remove the cgroup {}", group.display()))?;
             removed += 1;
         }
     }

@@ -50,7 +50,10 @@ pub(super) fn start(step: &Step, cluster: &Cluster, state: &mut State) -> Result
         // Pods of a lost node move after half a minute instead of five.
         "--default-not-ready-toleration-seconds=30".to_owned(),
         "--default-unreachable-toleration-seconds=30".to_owned(),
-        format!("--audit-policy-file={}", cluster.paths.root.join("e2e/cluster/manifests/audit.yaml").display()),
+        format!(
+            "--audit-policy-file={}",
+            cluster.paths.root.join("e2e/cluster/manifests/audit.yaml").display()
+        ),
         format!("--audit-log-path={}", audit.display()),
         "--audit-log-maxsize=200".to_owned(),
     ]);

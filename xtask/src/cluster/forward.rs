@@ -52,9 +52,13 @@ pub(super) fn to_host(
 
     let socket = cluster.sockets.join(format!("{name}.sock"));
     let mut inside = Command::new("socat");
-    inside.arg(format!("UNIX-LISTEN:{},fork,unlink-early", socket.display())).arg(format!("TCP:{target},nodelay"));
+    inside
+        .arg(format!("UNIX-LISTEN:{},fork,unlink-early", socket.display()))
+        .arg(format!("TCP:{target},nodelay"));
     process::start(cluster, state, &inner, Some(namespace), &inside)?;
-    wait_for("the forwarder's socket is there", Duration::from_secs(5), || Ok(socket.exists().then_some(())))?;
+    wait_for("the forwarder's socket is there", Duration::from_secs(5), || {
+        Ok(socket.exists().then_some(()))
+    })?;
     let mut outside = Command::new("socat");
     outside
         .arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,nodelay"))

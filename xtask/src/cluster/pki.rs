@@ -28,8 +28,10 @@ pub(super) fn make(step: &Step, cluster: &Cluster, state: &State) -> Result<()> 
         step.run(Command::new("openssl").current_dir(&pki).args(words.split(' ')))
             .context("cannot make the cluster's certificates")
     };
-    openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt \
-             -days 3650 -subj /CN=switchboard-local-ca")?;
+    openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt \
+             -days 3650 -subj /CN=switchboard-local-ca",
+    )?;
     openssl("ecparam -name prime256v1 -genkey -noout -out sa.key")?;
     openssl("ec -in sa.key -pubout -out sa.pub")?;
 

@@ -53,7 +53,10 @@ impl State {
             Some(((*name).to_owned(), value.trim().to_owned()))
         };
         let unique = |first: &str| {
-            std::iter::once(first).chain(parts.iter().map(String::as_str)).map(|part| cluster.unique(part)).collect()
+            std::iter::once(first)
+                .chain(parts.iter().map(String::as_str))
+                .map(|part| cluster.unique(part))
+                .collect()
         };
         Ok(Self {
             name: cluster.name.clone(),

@@ -1,0 +1,186 @@
+//! Every check and every test, as one list of parts that ends with one line of totals.
+
+mod binaries;
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::cluster::{Cluster, Wanted};
+use crate::paths::Paths;
+use crate::steps::{Shown, Step, Steps};
+use crate::terminal::{elapsed, say};
+use crate::{binaries as programs, cluster, images, packages, tidy, up};
+use binaries::{Suite, Totals};
+
+/// A part of the tests that can be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// All that follows
+    All,
+    /// Is everything formatted
+    Fmt,
+    /// The rules of the house that no compiler knows
+    Tidy,
+    /// Lints of the whole workspace
+    Clippy,
+    /// Tests that need nothing but this checkout (and Node.js)
+    Unit,
+    /// The broker on real Redis servers
+    Redis,
+    /// The operator on a real API server
+    Api,
+    /// The Helm chart
+    Chart,
+    /// Everything on a real cluster
+    E2e,
+}
+
+/// The name of the cluster that the end-to-end tests start for themselves.
+const E2E_CLUSTER: &str = "e2e";
+
+/// Runs the parts, all when none is named; an error at the end when anything failed.
+pub(crate) fn run(steps: &Steps, paths: &Paths, parts: &[Part]) -> Result<()> {
+    let chosen = |part: Part| parts.is_empty() || parts.contains(&Part::All) || parts.contains(&part);
+    let needs_binaries = [Part::Unit, Part::Redis, Part::Api, Part::E2e].into_iter().any(chosen);
+    let mut totals = Totals::default();
+
+    // What cannot be had is an error at once, not a failed test at the end.
+    let mut groups = vec![packages::CHECKS];
+    if chosen(Part::Redis) {
+        groups.push(packages::REDIS);
+    }
+    packages::ensure(steps, &groups)?;
+
+    if chosen(Part::Fmt) {
+        totals.step(steps, "fmt", |step| fmt(step, paths))?;
+    }
+    if chosen(Part::Tidy) {
+        totals.step(steps, "tidy", |step| tidy::check(step, paths))?;
+    }
+    if chosen(Part::Clippy) {
+        totals.step(steps, "clippy", |step| {
+            let args = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+            step.run(cargo(paths).args(args))
+        })?;
+    }
+    if needs_binaries {
+        // Compiled once, as a whole: a part never compiles anything again under other features.
+        let suites = match steps.run("compile tests", |step| binaries::compile(step, cargo(paths))) {
+            Ok(suites) => suites,
+            Err(error) if error.is::<Shown>() => {
+                totals.failed += 1;
+                return finish(steps, &totals);
+            }
+            Err(error) => return Err(error),
+        };
+        tests(steps, paths, chosen, &suites, &mut totals)?;
+    }
+    if chosen(Part::Chart) {
+        programs::ensure(steps, paths, programs::Set::Clients)?;
+        totals.step(steps, "chart", |step| {
+            let mut helm = Command::new(paths.bin("helm"));
+            step.run(helm.current_dir(&paths.root).args(["lint", "--strict", "charts/switchboard"]))
+        })?;
+    }
+    finish(steps, &totals)
+}
+
+fn tests(
+    steps: &Steps,
+    paths: &Paths,
+    chosen: impl Fn(Part) -> bool,
+    suites: &[Suite],
+    totals: &mut Totals,
+) -> Result<()> {
+    // Integration tests that need a server stand in modules of its name; the rest of them needs none.
+    let broker = |suite: &&Suite| suite.is_integration("switchboard-broker");
+    let operator = |suite: &&Suite| suite.is_integration("switchboard-operator");
+    let end_to_end = |suite: &&Suite| suite.is_integration("e2e");
+    if chosen(Part::Unit) {
+        for suite in suites.iter().filter(|suite| !end_to_end(suite)) {
+            let args: &[&str] = match () {
+                () if broker(&suite) => &["--skip", "redis::"],
+                () if operator(&suite) => &["--skip", "api::"],
+                () => &[],
+            };
+            totals.suite(steps, "unit", suite, args, &[])?;
+        }
+        totals.doc(steps, cargo(paths))?;
+    }
+    if chosen(Part::Redis) {
+        for suite in suites.iter().filter(broker) {
+            totals.suite(steps, "redis", suite, &["redis::"], &[])?;
+        }
+    }
+    if chosen(Part::Api) {
+        programs::ensure(steps, paths, programs::Set::Api)?;
+        for suite in suites.iter().filter(operator) {
+            totals.suite(steps, "api", suite, &["api::"], &[])?;
+        }
+    }
+    if chosen(Part::E2e) && suites.iter().any(|suite| end_to_end(&suite)) {
+        let cluster = Cluster::named(E2E_CLUSTER, paths)?;
+        let _lock = cluster.lock()?;
+        let result = on_a_cluster(steps, paths, &cluster, suites.iter().filter(end_to_end), totals);
+        cluster::down(steps, &cluster)?;
+        result?;
+    }
+    Ok(())
+}
+
+/// Starts a new cluster with Switchboard on it, runs the tests there; the caller removes it.
+fn on_a_cluster<'a>(
+    steps: &Steps,
+    paths: &Paths,
+    cluster: &Cluster,
+    suites: impl Iterator<Item = &'a Suite>,
+    totals: &mut Totals,
+) -> Result<()> {
+    packages::ensure(steps, &[packages::IMAGES, packages::CLUSTER])?;
+    programs::ensure(steps, paths, programs::Set::All)?;
+    images::build_release(steps, paths)?;
+    images::ensure(steps, paths, &[images::PAUSE])?;
+    images::ensure(steps, paths, &images::ALL)?;
+    cluster::down(steps, cluster)?;
+    let state = cluster::up(steps, cluster, Wanted::default())?;
+    images::import(steps, cluster, &state, &images::ALL)?;
+    up::install(steps, &up::Target::local(paths, cluster)?)?;
+    for suite in suites {
+        let environment = [
+            ("KUBECONFIG", cluster.kubeconfig()),
+            ("KUBECTL", programs::kubectl(paths)),
+            ("HELM", paths.bin("helm")),
+        ];
+        // One after another: the tests break and mend one and the same cluster.
+        totals.suite(steps, "e2e", suite, &["--test-threads=1"], &environment)?;
+    }
+    Ok(())
+}
+
+fn fmt(step: &Step, paths: &Paths) -> Result<()> {
+    step.run(cargo(paths).args(["fmt", "--all", "--check"]))?;
+    let mut gofmt = Command::new("gofmt");
+    let unformatted = step.output(gofmt.args(["-l"]).arg(paths.root.join("e2e/cluster")))?;
+    if !unformatted.is_empty() {
+        bail!("not formatted; run gofmt -w on them:\n{unformatted}");
+    }
+    Ok(())
+}
+
+fn cargo(paths: &Paths) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(&paths.root);
+    command
+}
+
+fn finish(steps: &Steps, totals: &Totals) -> Result<()> {
+    say(format!("\n  in {}\n", elapsed(steps.elapsed())));
+    // Its form is fixed: other programs read it.
+    say(format!("{} passed, {} failed", totals.passed, totals.failed));
+    if totals.failed > 0 {
+        bail!(Shown);
+    }
+    Ok(())
+}
