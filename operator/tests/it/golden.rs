@@ -41,7 +41,7 @@ fn clusters_become_their_objects() {
 fn the_definition_is_what_the_types_say() {
     let yaml = serde_yaml::to_string(&crd::definition()).expect("a definition is YAML");
     assert_golden(&folder("../crds/brokercluster.yaml"), &yaml);
-    assert_golden(&folder("../charts/switchboard/crds/brokercluster.yaml"), &yaml);
+    assert_golden(&folder("../charts/switchboard/files/brokercluster.yaml"), &yaml);
 }
 
 #[test]
