@@ -72,6 +72,11 @@ impl Cluster {
         self.dir.join("audit.log")
     }
 
+    /// What a command needs to mean this cluster.
+    pub(crate) fn name_flag(&self) -> String {
+        if self.name == DEFAULT_NAME { String::new() } else { format!(" --name {}", self.name) }
+    }
+
     fn logs(&self) -> PathBuf {
         self.dir.join("logs")
     }

@@ -25,6 +25,8 @@ pub(crate) const REDIS: Image = Image("redis");
 
 /// What `up` installs.
 pub(crate) const ALL: [Image; 4] = [BROKER, OPERATOR, REDIS, PROMETHEUS];
+/// The same, and what every pod of a local cluster needs.
+pub(crate) const WITH_PAUSE: [Image; 5] = [PAUSE, BROKER, OPERATOR, REDIS, PROMETHEUS];
 const BASE: Image = Image("base");
 
 impl Image {

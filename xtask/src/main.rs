@@ -30,6 +30,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// The whole of it, running: cluster, operator, brokers, Redis, Prometheus and first messages
+    Up {
+        #[command(flatten)]
+        cluster: Up,
+        /// Use a cluster of yours instead: a context of your kubeconfig
+        #[arg(long, requires = "registry", conflicts_with_all = ["nodes", "name"])]
+        context: Option<String>,
+        /// Where that cluster pulls images from, and this machine may push to
+        #[arg(long, value_name = "REPOSITORY", requires = "context")]
+        registry: Option<String>,
+    },
     /// Every check and test, or the parts that are named
     Test {
         /// Which parts
@@ -49,7 +60,13 @@ enum Task {
 #[derive(Subcommand)]
 enum ClusterTask {
     /// Starts a cluster, or finds it running
-    Up(Up),
+    Up {
+        #[command(flatten)]
+        cluster: Up,
+        /// Also an image registry, at 127.0.0.1:5000 for the host and for the nodes
+        #[arg(long)]
+        registry: bool,
+    },
     /// Removes it
     Down(Name),
     /// Builds what the operator's tests need: etcd, the API server and the controllers
@@ -70,9 +87,6 @@ struct Up {
     /// How many nodes; as many as there are, else one
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
     nodes: Option<u8>,
-    /// Also an image registry, at 127.0.0.1:5000 for the host and for the nodes
-    #[arg(long)]
-    registry: bool,
 }
 
 fn main() -> ExitCode {
@@ -99,14 +113,21 @@ fn run(task: Task) -> Result<()> {
             cluster::down(&steps, &cluster)
         }
         Task::Cluster(ClusterTask::Api) => binaries::ensure(&steps, &paths, binaries::Set::Api),
-        Task::Cluster(ClusterTask::Up(up)) => {
+        Task::Up { context: Some(context), registry, .. } => {
+            up::on_context(&steps, &paths, &context, registry.as_deref())
+        }
+        Task::Up { cluster: up, .. } => {
+            let cluster = Cluster::named(&up.name.name, &paths)?;
+            up::local(&steps, &paths, &cluster, Wanted { nodes: up.nodes, registry: false })
+        }
+        Task::Cluster(ClusterTask::Up { cluster: up, registry }) => {
             let cluster = Cluster::named(&up.name.name, &paths)?;
             let _lock = cluster.lock()?;
-            let registry = if up.registry { packages::REGISTRY } else { &[] };
-            packages::ensure(&steps, &[packages::IMAGES, packages::CLUSTER, registry])?;
+            let packages = if registry { packages::REGISTRY } else { &[] };
+            packages::ensure(&steps, &[packages::IMAGES, packages::CLUSTER, packages])?;
             binaries::ensure(&steps, &paths, binaries::Set::All)?;
             images::ensure(&steps, &paths, &[images::PAUSE])?;
-            let wanted = Wanted { nodes: up.nodes, registry: up.registry };
+            let wanted = Wanted { nodes: up.nodes, registry };
             cluster::up(&steps, &cluster, wanted)?;
             terminal::say(format!("\n  export KUBECONFIG={}", paths.short(&cluster.kubeconfig())));
             Ok(())

@@ -11,7 +11,7 @@ use crate::cluster::{Cluster, Wanted};
 use crate::paths::Paths;
 use crate::steps::{Shown, Step, Steps};
 use crate::terminal::{elapsed, say};
-use crate::{binaries as programs, cluster, images, packages, tidy, up};
+use crate::{binaries as programs, cluster, packages, tidy, up};
 use binaries::{Suite, Totals};
 
 /// A part of the tests that can be chosen.
@@ -138,15 +138,9 @@ fn on_a_cluster<'a>(
     suites: impl Iterator<Item = &'a Suite>,
     totals: &mut Totals,
 ) -> Result<()> {
-    packages::ensure(steps, &[packages::IMAGES, packages::CLUSTER])?;
-    programs::ensure(steps, paths, programs::Set::All)?;
-    images::build_release(steps, paths)?;
-    images::ensure(steps, paths, &[images::PAUSE])?;
-    images::ensure(steps, paths, &images::ALL)?;
     cluster::down(steps, cluster)?;
-    let state = cluster::up(steps, cluster, Wanted::default())?;
-    images::import(steps, cluster, &state, &images::ALL)?;
-    up::install(steps, &up::Target::local(paths, cluster)?)?;
+    up::switchboard_ready(steps, paths, cluster, Wanted::default())?;
+    up::system(steps, &up::Target::local(paths, cluster))?;
     for suite in suites {
         let environment = [
             ("KUBECONFIG", cluster.kubeconfig()),

@@ -1,70 +1,133 @@
-//! From nothing to a running BrokerCluster.
+//! From nothing to a running BrokerCluster, with messages that really cross from pod to pod.
 
-use std::path::PathBuf;
-use std::process::Command;
+mod client;
+mod counters;
+mod demo;
+mod install;
+mod target;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use crate::binaries;
-use crate::cluster::Cluster;
-use crate::images::{self, Image};
+use crate::cluster::{self, Cluster, State, Wanted};
 use crate::paths::Paths;
-use crate::steps::{Step, Steps};
+use crate::steps::Steps;
+use crate::terminal::{bold, cyan, dim, elapsed, say};
+use crate::{binaries, images, packages};
 
-/// A cluster to install on, ours or the user's.
-pub(crate) struct Target {
-    pub(crate) paths: Paths,
-    /// Chooses the cluster for kubectl and Helm: our kubeconfig, or a context of the user's.
-    kubeconfig: Option<PathBuf>,
-    context: Option<String>,
-    /// Where the images are, up to their short names.
-    repository: String,
+pub(crate) use install::system;
+pub(crate) use target::Target;
+
+/// Where the example lives.
+const NAMESPACE: &str = "default";
+
+/// On a local cluster, which is started when it does not run.
+pub(crate) fn local(steps: &Steps, paths: &Paths, cluster: &Cluster, wanted: Wanted) -> Result<()> {
+    say(format!(
+        "\n  {} {}\n",
+        bold("Switchboard"),
+        dim("on a Kubernetes cluster of its own, on this machine")
+    ));
+    let _lock = cluster.lock()?;
+    let mut state = switchboard_ready(steps, paths, cluster, wanted)?;
+    let target = Target::local(paths, cluster);
+    system(steps, &target)?;
+    install::example(steps, &target)?;
+    let port = steps.run("client port", |step| {
+        let address = "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}";
+        let service = ["get", "service", "chat", "--namespace", NAMESPACE, "-o", address];
+        let address = step.output(target.kubectl().args(service))?;
+        let port = cluster::forward_service(cluster, &mut state, "chat", 8000, address.trim())?;
+        step.note(format!("127.0.0.1:{port}"));
+        Ok(port)
+    })?;
+    demo::run(steps, &target)?;
+    counters::show(steps, &target)?;
+    next(
+        steps,
+        &[
+            ("talk to the cluster", format!("export KUBECONFIG={}", paths.short(&cluster.kubeconfig()))),
+            ("look at it", "kubectl get bc chat".to_owned()),
+            ("more brokers", "kubectl scale bc/chat --replicas=3".to_owned()),
+            ("their logs", "kubectl logs -f -l app.kubernetes.io/instance=chat --prefix".to_owned()),
+            ("connect a client", format!("ws://127.0.0.1:{port}/connection/websocket")),
+            ("remove all of it", format!("cargo xtask down{}", cluster.name_flag())),
+        ],
+    );
+    Ok(())
 }
 
-impl Target {
-    pub(crate) fn local(paths: &Paths, cluster: &Cluster) -> Result<Self> {
-        Ok(Self {
-            paths: paths.clone(),
-            kubeconfig: Some(cluster.kubeconfig()),
-            context: None,
-            repository: "localhost/switchboard".to_owned(),
-        })
-    }
-
-    pub(crate) fn kubectl(&self) -> Command {
-        let mut command = Command::new(binaries::kubectl(&self.paths));
-        if let Some(file) = &self.kubeconfig {
-            command.env("KUBECONFIG", file);
-        }
-        command.args(self.context.iter().flat_map(|context| ["--context", context]));
-        command
-    }
-
-    fn helm(&self) -> Command {
-        let mut command = Command::new(self.paths.bin("helm"));
-        if let Some(file) = &self.kubeconfig {
-            command.env("KUBECONFIG", file);
-        }
-        command.args(self.context.iter().flat_map(|context| ["--kube-context", context]));
-        command
-    }
-
-    /// The name of an image, with the tag that changes with its contents.
-    fn image(&self, image: Image) -> Result<(String, String)> {
-        Ok((format!("{}/{}", self.repository, image.name()), image.tag(&self.paths)?))
-    }
+/// A cluster with the images on its nodes.
+pub(crate) fn switchboard_ready(
+    steps: &Steps,
+    paths: &Paths,
+    cluster: &Cluster,
+    wanted: Wanted,
+) -> Result<State> {
+    packages::ensure(steps, &[packages::IMAGES, packages::CLUSTER])?;
+    binaries::ensure(steps, paths, binaries::Set::All)?;
+    images::build_release(steps, paths)?;
+    images::ensure(steps, paths, &images::WITH_PAUSE)?;
+    let state = cluster::up(steps, cluster, wanted)?;
+    images::import(steps, cluster, &state, &images::ALL)?;
+    Ok(state)
 }
 
-/// Installs the operator and Prometheus.
-pub(crate) fn install(steps: &Steps, target: &Target) -> Result<()> {
-    steps.run("chart", |step| chart(step, target))
+/// On a cluster of the user's, which pulls the images from the user's registry.
+pub(crate) fn on_context(steps: &Steps, paths: &Paths, context: &str, registry: Option<&str>) -> Result<()> {
+    let Some(registry) = registry else {
+        bail!(
+            "--context needs --registry: a repository that you may push to and the cluster may pull from, \
+             for instance --registry registry.example.com/team"
+        );
+    };
+    say(format!(
+        "\n  {} {}\n",
+        bold("Switchboard"),
+        dim(&format!("on the cluster of the context {context}"))
+    ));
+    packages::ensure(steps, &[packages::IMAGES])?;
+    binaries::ensure(steps, paths, binaries::Set::Clients)?;
+    images::build_release(steps, paths)?;
+    images::ensure(steps, paths, &images::ALL)?;
+    images::push(steps, paths, &images::ALL, registry)?;
+    let target = Target::of_user(paths, context, registry);
+    system(steps, &target)?;
+    install::example(steps, &target)?;
+    demo::run(steps, &target)?;
+    counters::show(steps, &target)?;
+    let kubectl = format!("kubectl --context {context}");
+    next(
+        steps,
+        &[
+            ("look at it", format!("{kubectl} get bc chat")),
+            ("more brokers", format!("{kubectl} scale bc/chat --replicas=3")),
+            ("their logs", format!("{kubectl} logs -f -l app.kubernetes.io/instance=chat --prefix")),
+            (
+                "connect a client",
+                format!(
+                    "{kubectl} port-forward service/chat 8000, then ws://127.0.0.1:8000/connection/websocket"
+                ),
+            ),
+            (
+                "remove all of it",
+                format!(
+                    "{kubectl} delete bc chat && helm --kube-context {context} uninstall switchboard -n switchboard-system && \
+             {kubectl} delete namespace switchboard-system monitoring"
+                ),
+            ),
+        ],
+    );
+    Ok(())
 }
 
-fn chart(step: &Step, target: &Target) -> Result<()> {
-    let (operator, tag) = target.image(images::OPERATOR)?;
-    let mut helm = target.helm();
-    helm.args(["upgrade", "--install", "switchboard"]).arg(target.paths.root.join("charts/switchboard"));
-    helm.args(["--namespace", "switchboard-system", "--create-namespace", "--wait", "--timeout", "120s"]);
-    helm.args(["--set", &format!("image.repository={operator},image.tag={tag}")]);
-    step.run(&mut helm)
+fn next(steps: &Steps, rows: &[(&str, String)]) {
+    say(format!(
+        "\n  {} {}\n",
+        bold("What to try next"),
+        dim(&format!("(ready after {})", elapsed(steps.elapsed())))
+    ));
+    for (what, command) in rows {
+        say(format!("    {what:<20} {}", cyan(command)));
+    }
+    say("");
 }
