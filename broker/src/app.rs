@@ -52,16 +52,21 @@ pub enum AppError {
 impl App {
     /// Starts a broker; it takes clients when this returns.
     pub async fn start(config: Config) -> Result<Self, AppError> {
+        let backplane: Arc<dyn Backplane> = match &config.redis {
+            Some(_) => return Err(StartError("redis is not built in yet".to_owned()).into()),
+            None => Arc::new(MemoryBackplane::default()),
+        };
+        Self::with_backplane(config, backplane).await
+    }
+
+    /// Starts a broker that reaches the other instances through `backplane`, whatever `config.redis` says.
+    pub async fn with_backplane(config: Config, backplane: Arc<dyn Backplane>) -> Result<Self, AppError> {
         let admin_listener = listen("admin.address", config.admin.address).await?;
         let client_listener = listen("client.address", config.client.address).await?;
 
         let metrics = Arc::new(Metrics::new());
         let hub =
             Arc::new(Hub::new(Address::starting_now(InstanceId::new(&config.instance.id)), metrics.clone()));
-        let backplane: Arc<dyn Backplane> = match &config.redis {
-            Some(_) => return Err(StartError("redis is not built in yet".to_owned()).into()),
-            None => Arc::new(MemoryBackplane::default()),
-        };
         let receive = Chain::new(vec![Arc::new(PayloadSize(config.limits.message_size.bytes()))]);
         let pipeline = Pipeline::new(receive, Chain::default(), hub.clone(), backplane.clone());
         let gateway = Arc::new(Gateway::new(
