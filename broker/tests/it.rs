@@ -1,0 +1,11 @@
+//! The broker as others see it: its sockets, its HTTP, its metrics and its program.
+//!
+//! Every test starts brokers of its own on free ports, so that all of them run side by side.
+
+mod cluster;
+mod drain;
+mod foreign;
+mod http;
+mod process;
+mod support;
+mod websocket;

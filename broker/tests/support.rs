@@ -1,0 +1,18 @@
+//! What the tests stand on: brokers in this process, clients that can misbehave, and waiting with a deadline.
+
+mod broker;
+mod client;
+mod frame;
+mod http;
+mod lab;
+mod metrics;
+mod poll;
+mod program;
+pub(crate) mod token;
+
+pub(crate) use broker::{Broker, KEY, OPEN};
+pub(crate) use client::{Client, handshake};
+pub(crate) use frame::{Frame, frame, text};
+pub(crate) use http::{Response, request};
+pub(crate) use lab::Lab;
+pub(crate) use poll::{eventually, within};

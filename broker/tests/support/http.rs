@@ -1,0 +1,60 @@
+//! One HTTP request on a connection of its own.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::within;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Response {
+    /// The body as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// Reads a whole answer of a connection that is closed behind it.
+    #[track_caller]
+    pub(super) fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Self { status: status.unwrap_or_else(|| panic!("no status: {head:?}")), body: body.to_owned() }
+    }
+}
+
+/// Sends a request and reads the answer. `headers` are lines that end with `\r\n`.
+pub(crate) async fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Response {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    let bytes = [head.as_bytes(), body].concat();
+    within(&format!("an answer to {method} {path}"), async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // A server that refuses a large body answers and closes before it has read all of it.
+        let _ = stream.write_all(&bytes).await;
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer).await;
+        assert!(ended.is_ok() || !answer.is_empty(), "{ended:?}");
+        Response::parse(&answer)
+    })
+    .await
+}

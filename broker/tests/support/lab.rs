@@ -1,0 +1,71 @@
+//! The WebSocket endpoint on connections in memory, for tests whose time stands still until everybody waits.
+
+use std::sync::Arc;
+
+use switchboard::{
+    auth::{Authenticator, Namespaces},
+    backplane::{Backplane, memory::MemoryBackplane},
+    endpoint::{
+        Gateway, Phase,
+        websocket::{Endpoint, Settings, connection::Connection},
+    },
+    hub::Hub,
+    message::{Address, InstanceId},
+    metrics::Metrics,
+    middleware::Chain,
+    pipeline::Pipeline,
+};
+use tokio::{io::DuplexStream, task::JoinHandle};
+use tokio_util::task::TaskTracker;
+
+use super::{Client, broker::config, metrics};
+
+/// An endpoint without sockets.
+pub(crate) struct Lab {
+    pub(crate) gateway: Arc<Gateway>,
+    endpoint: Arc<Endpoint>,
+}
+
+impl Lab {
+    /// An endpoint with this configuration.
+    pub(crate) async fn start(yaml: &str) -> Self {
+        let config = config(yaml);
+        let metrics = Arc::new(Metrics::new());
+        let hub = Arc::new(Hub::new(Address::starting_now(InstanceId::new("lab")), metrics));
+        let backplane = Arc::new(MemoryBackplane::default());
+        backplane.start(hub.clone()).await.unwrap();
+        let pipeline = Pipeline::new(Chain::default(), Chain::default(), hub.clone(), backplane.clone());
+        let gateway = Arc::new(Gateway::new(
+            hub,
+            backplane,
+            pipeline,
+            Authenticator::new(&config.auth),
+            Namespaces::new(&config.channels),
+            config.limits.clone(),
+        ));
+        gateway.enter_phase(Phase::Open);
+        let settings = Settings {
+            ping_interval: config.endpoints.websocket.ping_interval.get(),
+            pong_timeout: config.endpoints.websocket.pong_timeout.get(),
+            message_size: config.limits.message_size.bytes(),
+            outbox_size: config.limits.outbox_size.bytes(),
+            connections: 0,
+            allowed_origins: Vec::new(),
+        };
+        let endpoint = Arc::new(Endpoint::new(gateway.clone(), settings, TaskTracker::new()));
+        Self { gateway, endpoint }
+    }
+
+    /// A connection through a pipe that holds so many bytes, and the task that serves it.
+    pub(crate) fn open(&self, pipe: usize) -> (Client<DuplexStream>, JoinHandle<()>) {
+        let (here, there) = tokio::io::duplex(pipe);
+        let served = tokio::spawn(Connection::new(there, &[], self.endpoint.clone()));
+        (Client::on(here, Vec::new()), served)
+    }
+
+    /// How many connections ended for this reason.
+    pub(crate) fn ended(&self, reason: &str) -> u64 {
+        let text = self.gateway.hub.metrics.encode();
+        metrics::sum(&text, "disconnects_total", &[("endpoint", "websocket"), ("reason", reason)])
+    }
+}
