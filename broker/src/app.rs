@@ -54,7 +54,10 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let backplane: Arc<dyn Backplane> = match &config.redis {
             Some(_) => return Err(StartError("redis is not built in yet".to_owned()).into()),
-            None => Arc::new(MemoryBackplane::default()),
+            None => {
+                tracing::info!("no Redis is configured: a single instance on the memory backplane");
+                Arc::new(MemoryBackplane::default())
+            }
         };
         Self::with_backplane(config, backplane).await
     }
@@ -65,8 +68,7 @@ impl App {
         let client_listener = listen("client.address", config.client.address).await?;
 
         let metrics = Arc::new(Metrics::new());
-        let hub =
-            Arc::new(Hub::new(Address::starting_now(InstanceId::new(&config.instance.id)), metrics.clone()));
+        let hub = Arc::new(Hub::new(Address::starting_now(InstanceId::new(&config.instance.id)), metrics));
         let receive = Chain::new(vec![Arc::new(PayloadSize(config.limits.message_size.bytes()))]);
         let pipeline = Pipeline::new(receive, Chain::default(), hub.clone(), backplane.clone());
         let gateway = Arc::new(Gateway::new(
