@@ -97,6 +97,14 @@ impl Cluster {
         command
     }
 
+    /// Starts a program, the next argument, on the first node's network: pods and Services have addresses there.
+    pub(crate) fn inside(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", self.namespace("n1").display()));
+        command.env("KUBECONFIG", self.data().join("pki/admin.conf"));
+        command
+    }
+
     /// Keeps other runs away from this cluster as long as the answer lives.
     pub(crate) fn lock(&self) -> Result<File> {
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;

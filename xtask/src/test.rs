@@ -105,19 +105,19 @@ fn tests(
                 () if operator(&suite) => &["--skip", "api::"],
                 () => &[],
             };
-            totals.suite(steps, "unit", suite, args, &[])?;
+            totals.suite(steps, "unit", suite, args)?;
         }
         totals.doc(steps, cargo(paths))?;
     }
     if chosen(Part::Redis) {
         for suite in suites.iter().filter(broker) {
-            totals.suite(steps, "redis", suite, &["redis::"], &[])?;
+            totals.suite(steps, "redis", suite, &["redis::"])?;
         }
     }
     if chosen(Part::Api) {
         programs::ensure(steps, paths, programs::Set::Api)?;
         for suite in suites.iter().filter(operator) {
-            totals.suite(steps, "api", suite, &["api::"], &[])?;
+            totals.suite(steps, "api", suite, &["api::"])?;
         }
     }
     if chosen(Part::E2e) && suites.iter().any(|suite| end_to_end(&suite)) {
@@ -142,13 +142,10 @@ fn on_a_cluster<'a>(
     up::switchboard_ready(steps, paths, cluster, Wanted::default())?;
     up::system(steps, &up::Target::local(paths, cluster))?;
     for suite in suites {
-        let environment = [
-            ("KUBECONFIG", cluster.kubeconfig()),
-            ("KUBECTL", programs::kubectl(paths)),
-            ("HELM", paths.bin("helm")),
-        ];
-        // One after another: the tests break and mend one and the same cluster.
-        totals.suite(steps, "e2e", suite, &["--test-threads=1"], &environment)?;
+        let mut inside = cluster.inside();
+        inside.env("KUBECTL", programs::kubectl(paths)).env("AUDIT_LOG", cluster.audit_log());
+        // One after another: the tests measure how long things take. What each saw is kept in the log.
+        totals.suite_by(steps, "e2e", suite, inside, &["--test-threads=1", "--show-output"])?;
     }
     Ok(())
 }

@@ -88,18 +88,33 @@ impl Totals {
     }
 
     /// A test program; every test in it counts.
-    pub(super) fn suite(
+    pub(super) fn suite(&mut self, steps: &Steps, part: &str, suite: &Suite, args: &[&str]) -> Result<()> {
+        self.start(steps, part, suite, Command::new(&suite.program), args)
+    }
+
+    /// A test program that another one starts, which takes it as its last argument.
+    pub(super) fn suite_by(
         &mut self,
         steps: &Steps,
         part: &str,
         suite: &Suite,
+        mut launcher: Command,
         args: &[&str],
-        environment: &[(&str, PathBuf)],
     ) -> Result<()> {
-        let mut command = Command::new(&suite.program);
+        launcher.arg(&suite.program);
+        self.start(steps, part, suite, launcher, args)
+    }
+
+    fn start(
+        &mut self,
+        steps: &Steps,
+        part: &str,
+        suite: &Suite,
+        mut command: Command,
+        args: &[&str],
+    ) -> Result<()> {
         // As cargo runs them: in the package's folder, which they may also ask for.
         command.current_dir(&suite.folder).env("CARGO_MANIFEST_DIR", &suite.folder).args(args);
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
         self.tests(steps, &format!("{part} {}", suite.title()), command)
     }
 
