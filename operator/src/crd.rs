@@ -112,6 +112,7 @@ use serde::{Deserialize, Serialize};
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_redis())]
 pub struct BrokerClusterSpec {
     /// How many instances run. `kubectl scale brokercluster/NAME --replicas=N` changes it too. When it is lowered, the
     /// instances leave one at a time, each after its clients were told to come back; 0 stops them all and keeps the

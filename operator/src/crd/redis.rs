@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 /// The Redis that joins the instances: exactly one of `managed` and `external`.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_redis())]
 pub struct Redis {
     /// A Redis that the operator runs for this cluster alone, with a generated password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,6 +23,7 @@ pub struct Redis {
 /// A Redis run by the operator.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_storage())]
 pub struct ManagedRedis {
     /// How Redis runs. `Standalone` is one Redis: while its pod restarts, messages reach only the clients of the
     /// instance they were published on.
@@ -62,7 +62,7 @@ pub enum Topology {
 /// Where a managed Redis keeps its data: exactly one of `persistent` and `emptyDir`.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_storage(), validation = rules::storage_kind_is_fixed())]
+#[x_kube(validation = rules::storage_kind_is_fixed())]
 pub struct RedisStorage {
     /// A PersistentVolumeClaim, `data-NAME-redis-0`: the data outlives the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]

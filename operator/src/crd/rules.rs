@@ -108,21 +108,25 @@ pub(super) fn namespace_name() -> Rule {
     }
 }
 
+/// Stands at the spec, because a rule of a field is not asked when the field is absent.
 pub(super) fn one_redis() -> Rule {
     rule(
-        "has(self.managed) != has(self.external)",
+        "has(self.redis) && has(self.redis.managed) != has(self.redis.external)",
         "write exactly one of redis.managed (the operator runs a Redis for this cluster, for example \
          managed: {storage: {emptyDir: {}}}) and redis.external (you run it, for example \
          external: {url: redis://redis.example.com:6379/0})",
     )
+    .field_path(".redis")
 }
 
+/// Stands at the parent, because a rule of a field is not asked when the field is absent.
 pub(super) fn one_storage() -> Rule {
     rule(
-        "has(self.persistent) != has(self.emptyDir)",
+        "has(self.storage) && has(self.storage.persistent) != has(self.storage.emptyDir)",
         "write exactly one of storage.persistent (a volume that outlives the pod, for example \
          persistent: {size: 1Gi}) and storage.emptyDir (gone with the pod: emptyDir: {})",
     )
+    .field_path(".storage")
 }
 
 pub(super) fn storage_kind_is_fixed() -> Rule {
@@ -220,11 +224,17 @@ pub(super) fn reserved_keys() -> Rule {
     )
 }
 
-/// For a map of resource names to quantities, such as `resources.requests`.
+/// For `resources`. Only the usual names are looked at: a rule over all of them would cost more than the API server
+/// allows, because it takes every quantity for as long as a request can be. Others are held to a pattern.
 pub(super) fn resources() -> Rule {
+    let each = |field: &str| {
+        format!(
+            "(!has(self.{field}) || ['cpu', 'memory', 'ephemeral-storage'].all(k, !(k in self.{field}) || \
+             isQuantity(string(self.{field}[k]))))"
+        )
+    };
     rule(
-        "(!has(self.requests) || self.requests.all(k, isQuantity(string(self.requests[k])))) && \
-         (!has(self.limits) || self.limits.all(k, isQuantity(string(self.limits[k]))))",
+        &format!("{} && {}", each("requests"), each("limits")),
         "resources.requests and resources.limits hold quantities such as cpu: 500m, cpu: 2 or memory: 256Mi",
     )
 }

@@ -26,6 +26,10 @@ pub fn definition() -> CustomResourceDefinition {
 fn tidy(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
     object.remove("nullable");
+    // An empty default says nothing, and rules that want something inside would refuse the definition for it.
+    if object.get("default").is_some_and(|default| *default == json!({})) {
+        object.remove("default");
+    }
     drop_integer_formats(object);
     if let Some(Value::String(text)) = object.get_mut("description") {
         *text = join_lines(text);

@@ -4,7 +4,8 @@
 use std::path::Path;
 use switchboard_operator::{controller::build::Images, crd, plan::plan};
 
-fn folder(path: &str) -> std::path::PathBuf {
+/// A path from the crate's folder.
+pub(crate) fn folder(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
