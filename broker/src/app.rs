@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin::Admin,
     auth::{ApiKeys, Authenticator, Namespaces},
-    backplane::{Backplane, StartError, memory::MemoryBackplane},
+    backplane::{Backplane, StartError, memory::MemoryBackplane, redis::RedisBackplane},
     config::Config,
     drain::{Drain, Drained},
     endpoint::{Gateway, Phase, accept, http, websocket},
@@ -53,7 +53,7 @@ impl App {
     /// Starts a broker; it takes clients when this returns.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let backplane: Arc<dyn Backplane> = match &config.redis {
-            Some(_) => return Err(StartError("redis is not built in yet".to_owned()).into()),
+            Some(redis) => Arc::new(RedisBackplane::new(redis.clone())),
             None => {
                 tracing::info!("no Redis is configured: a single instance on the memory backplane");
                 Arc::new(MemoryBackplane::default())

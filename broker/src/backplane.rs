@@ -16,7 +16,7 @@ use crate::{
 
 pub mod envelope;
 pub mod memory;
-//pub mod redis;
+pub mod redis;
 
 pub use envelope::{Envelope, Publication};
 

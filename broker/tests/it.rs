@@ -7,5 +7,6 @@ mod drain;
 mod foreign;
 mod http;
 mod process;
+mod redis;
 mod support;
 mod websocket;

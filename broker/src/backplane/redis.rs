@@ -1,0 +1,294 @@
+//! Instances joined by a Redis server.
+//!
+//! Three connections: one publishes ([`bus`]), one listens ([`listen`]), both bare streams with nothing between
+//! them and the message path; the third one is the client library's and carries all other commands. A
+//! supervisor ([`supervise`]) replaces them together when one of them fails or a [`probe`] is missed.
+//!
+//! | in Redis | what |
+//! | --- | --- |
+//! | one pub/sub name for each channel, each instance, and everyone | envelopes, in packets |
+//! | [`lease`] of each instance, and the set of all instances | who lives |
+//! | [`directory`]: a hash for each instance | its clients |
+//! | [`presence`]: a hash for each channel, an index for each instance | who is in a channel |
+//!
+//! When an instance dies, another one removes what it left ([`reaper`]).
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use parking_lot::Mutex;
+use rustls::RootCertStore;
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
+
+use super::{
+    Ack, Audience, Backplane, ClientRecord, Envelope, Health, InstanceRecord, Located, Member, StartError,
+    Unavailable,
+};
+use crate::{
+    config,
+    hub::Hub,
+    message::{Channel, ClientId},
+};
+
+mod bus;
+mod commands;
+mod connect;
+mod directory;
+mod keys;
+mod lease;
+mod listen;
+mod presence;
+mod probe;
+mod reaper;
+mod receive;
+mod records;
+mod resp;
+mod supervise;
+mod survey;
+
+use supervise::Core;
+
+/// How long a start waits for a Redis that is not required before it goes on without.
+const FIRST_TRY: Duration = Duration::from_millis(300);
+
+/// How long a close waits for the supervisor to end.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// One instance's way to the others through Redis.
+///
+/// Until it first joins, the instance is a single one: there is nobody to miss what it publishes. After that, a
+/// lost connection makes publishing fail at once.
+pub struct RedisBackplane {
+    config: config::Redis,
+    roots: Option<RootCertStore>,
+    /// There from the start on.
+    core: OnceLock<Arc<Core>>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl RedisBackplane {
+    /// A backplane that will connect as configured; TLS trusts the system's certificates.
+    pub fn new(config: config::Redis) -> Self {
+        Self { config, roots: None, core: OnceLock::new(), supervisor: Mutex::default() }
+    }
+
+    /// Lets TLS trust these certificates, and no others.
+    #[must_use]
+    pub fn trusting(mut self, roots: RootCertStore) -> Self {
+        self.roots = Some(roots);
+        self
+    }
+
+    async fn begin(&self, hub: Arc<Hub>) -> Result<(), StartError> {
+        let place = self.config.url.to_string();
+        let server = connect::Server::new(&self.config, self.roots.as_ref())
+            .map_err(|failure| StartError(failure.to_string()))?;
+        let host = server.place();
+        let keys = keys::Keys::new(&self.config.prefix);
+        let core = Arc::new(Core::new(hub, server, keys, self.config.required));
+        if self.core.set(core.clone()).is_err() {
+            return Err(StartError(format!("the backplane at {place} is started already")));
+        }
+        let (first, joined) = oneshot::channel();
+        *self.supervisor.lock() = Some(tokio::spawn(supervise::run(core, first)));
+        if self.config.required {
+            let outcome =
+                joined.await.unwrap_or_else(|_| Err(connect::Failure::new("the start was given up")));
+            return outcome.map_err(|why| {
+                StartError(format!(
+                    "Redis at {host} is required (redis.required: true) and not usable: {why}"
+                ))
+            });
+        }
+        if timeout(FIRST_TRY, joined).await.is_err() {
+            tracing::warn!(
+                redis = host,
+                "Redis has not answered yet; running as a single instance until it does"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RedisBackplane {
+    fn drop(&mut self) {
+        if let Some(supervisor) = self.supervisor.get_mut() {
+            supervisor.abort();
+        }
+    }
+}
+
+impl Backplane for RedisBackplane {
+    fn start(&self, hub: Arc<Hub>) -> BoxFuture<'_, Result<(), StartError>> {
+        self.begin(hub).boxed()
+    }
+
+    fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack) {
+        let Some(core) = self.core.get() else { return ack.done(Ok(())) };
+        if let Envelope::Join(client, _) = envelope {
+            core.records.announced(channel, *client);
+        }
+        core.bus.publish(channel, envelope, ack);
+    }
+
+    fn tell(&self, audience: &Audience, envelope: &Envelope<'_>, ack: Ack) {
+        let Some(core) = self.core.get() else { return ack.done(Ok(())) };
+        let name = match audience {
+            Audience::Everyone => core.keys.everyone(),
+            Audience::Instance(address) => core.keys.instance(&address.to_string()),
+        };
+        core.bus.tell(&name, envelope, ack);
+    }
+
+    fn subscribe(&self, channel: &Channel, ack: Ack) {
+        match self.core.get() {
+            Some(core) => core.listen.subscribe(channel, ack),
+            None => ack.done(Ok(())),
+        }
+    }
+
+    fn unsubscribe(&self, channel: &Channel) {
+        if let Some(core) = self.core.get() {
+            core.listen.unsubscribe(channel);
+        }
+    }
+
+    fn register(&self, client: ClientRecord) {
+        if let Some(core) = self.core.get() {
+            core.records.client_changed(client.id);
+        }
+    }
+
+    fn unregister(&self, client: ClientId) {
+        if let Some(core) = self.core.get() {
+            core.records.client_changed(client);
+        }
+    }
+
+    fn locate(&self, client: ClientId) -> BoxFuture<'_, Result<Option<Located>, Unavailable>> {
+        async move {
+            let core = self.core.get().ok_or(Unavailable::Disconnected)?;
+            if let Some(local) = core.hub.registry.get(client) {
+                return Ok(Some(Located {
+                    address: core.hub.address.clone(),
+                    user: local.user.to_string(),
+                    connected: local.connected,
+                    last_message: local.connected,
+                }));
+            }
+            let commands = core.commands().ok_or(Unavailable::Disconnected)?;
+            let instances = core.lease.others(&commands).await?;
+            Ok(core.records.directory.locate(&commands, client, &instances).await?)
+        }
+        .boxed()
+    }
+
+    fn enter(&self, channel: &Channel, member: Member) {
+        if let Some(core) = self.core.get() {
+            core.records.enter(channel, member);
+        }
+    }
+
+    fn leave(&self, channel: &Channel, client: ClientId) {
+        if let Some(core) = self.core.get() {
+            core.records.leave(channel, client);
+        }
+    }
+
+    fn presence<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Vec<Member>, Unavailable>> {
+        async move {
+            let Some(core) = self.core.get() else { return Ok(Vec::new()) };
+            // The local members come from here: they may still be on their way to Redis.
+            let mut members = core.records.presence.local(channel);
+            let Some(commands) = core.commands() else { return Ok(members) };
+            let remote = core.records.presence.remote(&commands, channel).await?;
+            let addresses: HashSet<_> = remote.iter().map(|(address, _)| address.clone()).collect();
+            let living = core.lease.living(&commands, addresses).await?;
+            let remote = remote.into_iter().filter(|(address, _)| living.contains(address));
+            members.extend(remote.map(|(_, member)| member));
+            Ok(members)
+        }
+        .boxed()
+    }
+
+    fn channels<'a>(&'a self, pattern: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, u64>, Unavailable>> {
+        async move {
+            let core = self.core.get().ok_or(Unavailable::Disconnected)?;
+            let own = core.hub.matching_channels(pattern).into_iter().collect();
+            let (commands, joined_before) = {
+                let state = core.state.lock();
+                (state.commands.clone(), state.joined_before)
+            };
+            match commands {
+                Some(commands) => {
+                    let others = core.lease.others(&commands).await?.into_iter().collect();
+                    core.survey.ask(&core.bus, others, pattern, own).await
+                }
+                None if joined_before => Err(Unavailable::Disconnected),
+                None => Ok(own),
+            }
+        }
+        .boxed()
+    }
+
+    fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>> {
+        async move {
+            let core = self.core.get().ok_or(Unavailable::Disconnected)?;
+            let mut records = vec![core.hub.record()];
+            if let Some(commands) = core.commands() {
+                let others = core.lease.all(&commands).await?;
+                let others = others.into_iter().filter(|(address, _)| *address != core.address);
+                records.extend(others.filter_map(|(_, record)| record));
+            }
+            records.sort_by(|one, other| (&one.id, &one.epoch).cmp(&(&other.id, &other.epoch)));
+            Ok(records)
+        }
+        .boxed()
+    }
+
+    fn health(&self) -> Health {
+        let Some(core) = self.core.get() else {
+            let error = Some("not started".to_owned());
+            return Health {
+                mode: "standalone",
+                connected: false,
+                error,
+                probe_ms: None,
+                probe_age_ms: None,
+                queued_bytes: 0,
+            };
+        };
+        let (connected, error) = {
+            let state = core.state.lock();
+            (state.commands.is_some(), state.failure.as_ref().map(ToString::to_string))
+        };
+        let probe = core.probe.last();
+        Health {
+            mode: "standalone",
+            connected,
+            error,
+            probe_ms: probe.map(|(took, _)| took.as_secs_f64() * 1000.0),
+            probe_age_ms: probe.map(|(_, ago)| ago.as_millis() as u64),
+            queued_bytes: core.bus.queued(),
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            let Some(core) = self.core.get() else { return };
+            core.bus.close().await;
+            core.stop.cancel();
+            let supervisor = self.supervisor.lock().take();
+            if let Some(mut supervisor) = supervisor
+                && timeout(CLOSE_WITHIN, &mut supervisor).await.is_err()
+            {
+                supervisor.abort();
+            }
+        }
+        .boxed()
+    }
+}

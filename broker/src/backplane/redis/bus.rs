@@ -1,0 +1,458 @@
+//! Publishing: what is said while the connection is busy travels together.
+//!
+//! `publish` appends the envelope to the packet of its channel in the pending batch, and nothing else. One
+//! writer takes the whole batch whenever it may write, and sends it as one pipeline: a message alone goes out
+//! at once, and the busier the broker is, the more messages share a packet, a command, a system call and a
+//! round trip. Within a channel the order is that of the calls.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use super::{
+    connect::{Failure, Wire},
+    keys::Keys,
+    resp::{self, Frame},
+};
+use crate::{
+    backplane::{ANSWER_WITHIN, Ack, Envelope, Unavailable, envelope::write_header},
+    message::{Address, Channel},
+    metrics::{Direction, EnvelopeDrop, Metrics, RedisCommand},
+};
+
+/// Bytes that may wait to be sent. Past it a publish is refused.
+const QUEUE_LIMIT: usize = 16 * 1024 * 1024;
+
+/// A packet that has grown past this is followed by another one.
+const PACKET_LIMIT: usize = 512 * 1024;
+
+/// How much is handed to the connection at a time.
+const WRITE_SIZE: usize = 1024 * 1024;
+
+/// Batches that may wait for their replies. A second one halves the wait of what is said while the first is
+/// under way; more would only make the batches smaller.
+const BATCHES_IN_FLIGHT: usize = 2;
+
+/// Buffers larger than this are not kept for the next batch, nor are more of them than this.
+const KEPT_BUFFER: usize = 64 * 1024;
+const KEPT_PACKETS: usize = 256;
+
+/// Whether there is somebody to publish to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Never connected: this is a single instance, and there is nobody to miss a message.
+    Alone,
+    Joined,
+    Lost,
+    Closed,
+}
+
+/// The way out.
+pub(super) struct Bus {
+    state: Mutex<State>,
+    wake: Notify,
+    keys: Keys,
+    /// What every packet begins with.
+    header: Box<[u8]>,
+    metrics: Arc<Metrics>,
+}
+
+struct State {
+    phase: Phase,
+    batch: Batch,
+    /// The packet of the batch that a channel's next envelope is appended to.
+    open: HashMap<Channel, usize>,
+    /// Bytes in the batch, and in the one that is being written.
+    queued: usize,
+}
+
+/// Packets to send. The slots past `used` are empty and keep their buffers.
+#[derive(Default)]
+struct Batch {
+    packets: Vec<Packet>,
+    used: usize,
+    /// When its first envelope came.
+    since: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Packet {
+    /// The pub/sub name.
+    name: Vec<u8>,
+    body: Vec<u8>,
+    acks: Vec<Ack>,
+    envelopes: u64,
+}
+
+impl Bus {
+    pub(super) fn new(address: &Address, keys: Keys, metrics: Arc<Metrics>) -> Self {
+        let mut header = Vec::new();
+        write_header(address, &mut header);
+        Self {
+            state: Mutex::new(State {
+                phase: Phase::Alone,
+                batch: Batch::default(),
+                open: HashMap::new(),
+                queued: 0,
+            }),
+            wake: Notify::new(),
+            keys,
+            header: header.into(),
+            metrics,
+        }
+    }
+
+    /// Publishes in a channel.
+    pub(super) fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack) {
+        let Some((mut state, ack)) = self.admit(ack) else { return };
+        let State { batch, open, queued, .. } = &mut *state;
+        let first = batch.used == 0;
+        let slot = match open.get(channel) {
+            Some(slot) => *slot,
+            None => {
+                let slot = batch.start(&self.header, queued, |name| self.keys.write_channel(channel, name));
+                open.insert(channel.clone(), slot);
+                slot
+            }
+        };
+        let packet = &mut batch.packets[slot];
+        packet.push(envelope, ack, queued);
+        if packet.body.len() >= PACKET_LIMIT {
+            open.remove(channel);
+        }
+        drop(state);
+        if first {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Publishes an envelope under a pub/sub name that is no channel's.
+    pub(super) fn tell(&self, name: &str, envelope: &Envelope<'_>, ack: Ack) {
+        let Some((mut state, ack)) = self.admit(ack) else { return };
+        let State { batch, queued, .. } = &mut *state;
+        let slot = batch.start(&self.header, queued, |out| out.extend_from_slice(name.as_bytes()));
+        batch.packets[slot].push(envelope, ack, queued);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Publishes bytes that are no packet.
+    pub(super) fn send_raw(&self, name: &str, bytes: &[u8], ack: Ack) {
+        let Some((mut state, ack)) = self.admit(ack) else { return };
+        let State { batch, queued, .. } = &mut *state;
+        let slot = batch.start(bytes, queued, |out| out.extend_from_slice(name.as_bytes()));
+        batch.packets[slot].acks.push(ack);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// The state to append to; `None` when nothing may be sent now, and the ack has been told.
+    fn admit(&self, ack: Ack) -> Option<(MutexGuard<'_, State>, Ack)> {
+        let state = self.state.lock();
+        let outcome = match state.phase {
+            Phase::Joined if state.queued < QUEUE_LIMIT => return Some((state, ack)),
+            Phase::Joined => Err(Unavailable::QueueFull),
+            Phase::Alone => Ok(()),
+            Phase::Lost => Err(Unavailable::Disconnected),
+            Phase::Closed => Err(Unavailable::Closed),
+        };
+        drop(state);
+        if let Err(why) = outcome {
+            count_dropped(&self.metrics, why, 1);
+        }
+        ack.done(outcome);
+        None
+    }
+
+    /// Bytes that wait to be sent.
+    pub(super) fn queued(&self) -> usize {
+        self.state.lock().queued
+    }
+
+    /// From now on there is somebody to publish to.
+    pub(super) fn joined(&self) {
+        self.state.lock().enter(Phase::Joined);
+    }
+
+    /// The connection is lost: what waits fails now, and so does what comes, until it is back.
+    pub(super) fn lost(&self) {
+        self.end(Phase::Lost, Unavailable::Disconnected);
+    }
+
+    /// Sends what is queued, and takes no more. Ends when all of it has been answered or given up.
+    pub(super) async fn close(&self) {
+        let (last, answered) = Ack::channel();
+        // An empty name is heard by nobody; its reply comes after all others.
+        self.send_raw("", b"", last);
+        self.state.lock().phase = Phase::Closed;
+        let _ = answered.await;
+        self.end(Phase::Closed, Unavailable::Closed);
+    }
+
+    fn end(&self, phase: Phase, why: Unavailable) {
+        let mut batch = {
+            let mut state = self.state.lock();
+            state.enter(phase);
+            state.open.clear();
+            state.queued = 0;
+            std::mem::take(&mut state.batch)
+        };
+        batch.fail(why, &self.metrics);
+    }
+
+    /// Takes what is pending, and leaves the empty `batch` to be filled.
+    fn take(&self, batch: &mut Batch) -> bool {
+        let mut state = self.state.lock();
+        if state.batch.used == 0 {
+            return false;
+        }
+        std::mem::swap(&mut state.batch, batch);
+        if state.open.capacity() > 4 * KEPT_PACKETS {
+            state.open = HashMap::new();
+        } else {
+            state.open.clear();
+        }
+        true
+    }
+
+    /// Serves a connection until it is lost.
+    pub(super) async fn run(&self, mut wire: Wire) -> Failure {
+        let mut flight = Flight::new(&self.metrics);
+        let watchdog = tokio::time::sleep(ANSWER_WITHIN);
+        tokio::pin!(watchdog);
+        loop {
+            while flight.batches.len() < BATCHES_IN_FLIGHT && self.take(&mut flight.batch) {
+                if let Err(failure) = self.write(&mut wire, &mut flight).await {
+                    return failure;
+                }
+            }
+            let (idle, full) = (flight.batches.is_empty(), flight.batches.len() >= BATCHES_IN_FLIGHT);
+            tokio::select! {
+                biased;
+                read = wire.read() => {
+                    if let Err(failure) = read.and_then(|()| wire.drain(|frame| flight.replied(&frame))) {
+                        return failure;
+                    }
+                    flight.answered = Instant::now();
+                }
+                () = self.wake.notified(), if !full => {}
+                // The timer is not set anew for each batch: when it goes off it looks how long the wait really was.
+                () = &mut watchdog, if !idle => {
+                    let waited = flight.waited();
+                    if waited >= ANSWER_WITHIN {
+                        flight.why = Unavailable::Timeout;
+                        return Failure::new("Redis does not answer PUBLISH");
+                    }
+                    watchdog.as_mut().reset(tokio::time::Instant::now() + (ANSWER_WITHIN - waited));
+                }
+            }
+        }
+    }
+
+    async fn write(&self, wire: &mut Wire, flight: &mut Flight<'_>) -> Result<(), Failure> {
+        let bytes = flight.batch.bytes();
+        if flight.batch.since.is_some_and(|since| since.elapsed() >= ANSWER_WITHIN) {
+            // Too late: those who wait are told that it failed, so it must not arrive after that.
+            flight.batch.fail(Unavailable::Timeout, &self.metrics);
+            self.written(bytes);
+            return Ok(());
+        }
+        flight.depart();
+        for slot in 0..flight.batch.used {
+            flight.board(slot);
+            if flight.out.len() >= WRITE_SIZE {
+                wire.write(&flight.out).await?;
+                flight.out.clear();
+            }
+        }
+        wire.write(&flight.out).await?;
+        flight.departed();
+        self.written(bytes);
+        Ok(())
+    }
+
+    fn written(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.queued = state.queued.saturating_sub(bytes);
+    }
+}
+
+fn count_dropped(metrics: &Metrics, why: Unavailable, envelopes: u64) {
+    let reason = match why {
+        Unavailable::QueueFull => EnvelopeDrop::QueueFull,
+        _ => EnvelopeDrop::Unavailable,
+    };
+    metrics.envelopes_dropped.add(reason, envelopes);
+}
+
+impl State {
+    /// Changes the phase; nothing comes after the end.
+    fn enter(&mut self, phase: Phase) {
+        match (self.phase, phase) {
+            // Nothing can be lost that was not there.
+            (Phase::Closed, _) | (Phase::Alone, Phase::Lost) => {}
+            _ => self.phase = phase,
+        }
+    }
+}
+
+impl Batch {
+    /// Begins a packet and says where it is.
+    fn start(&mut self, head: &[u8], queued: &mut usize, name: impl FnOnce(&mut Vec<u8>)) -> usize {
+        if self.used == 0 {
+            self.since = Some(Instant::now());
+        }
+        if self.used == self.packets.len() {
+            self.packets.push(Packet::default());
+        }
+        let packet = &mut self.packets[self.used];
+        name(&mut packet.name);
+        packet.body.extend_from_slice(head);
+        *queued += packet.name.len() + packet.body.len();
+        self.used += 1;
+        self.used - 1
+    }
+
+    /// Tells those who wait that it failed.
+    fn fail(&mut self, why: Unavailable, metrics: &Metrics) {
+        for packet in &mut self.packets[..self.used] {
+            count_dropped(metrics, why, packet.envelopes);
+            packet.acks.drain(..).for_each(|ack| ack.done(Err(why)));
+        }
+        self.recycle();
+    }
+
+    fn bytes(&self) -> usize {
+        self.packets[..self.used].iter().map(|packet| packet.name.len() + packet.body.len()).sum()
+    }
+
+    /// Makes it empty, with its buffers ready to be used again.
+    fn recycle(&mut self) {
+        self.packets.truncate(KEPT_PACKETS);
+        for packet in self.packets.iter_mut().take(self.used) {
+            packet.name.clear();
+            packet.body.clear();
+            packet.acks.clear();
+            packet.envelopes = 0;
+            if packet.body.capacity() > KEPT_BUFFER {
+                packet.body = Vec::new();
+            }
+            if packet.acks.capacity() > KEPT_PACKETS {
+                packet.acks = Vec::new();
+            }
+        }
+        self.used = 0;
+        self.since = None;
+    }
+}
+
+impl Packet {
+    fn push(&mut self, envelope: &Envelope<'_>, ack: Ack, queued: &mut usize) {
+        let before = self.body.len();
+        envelope.write(&mut self.body);
+        *queued += self.body.len() - before;
+        self.acks.push(ack);
+        self.envelopes += 1;
+    }
+}
+
+/// What is being sent, and what has been sent and is not answered. Whoever still waits when it ends is told.
+struct Flight<'a> {
+    batch: Batch,
+    /// The batch's commands as bytes.
+    out: Vec<u8>,
+    /// Per batch, how many commands are not answered yet, and when it was sent.
+    batches: VecDeque<(usize, Instant)>,
+    /// Per command, how many acks wait for its reply, and how many envelopes it carries.
+    commands: VecDeque<(usize, u64)>,
+    acks: VecDeque<Ack>,
+    /// When something was last answered.
+    answered: Instant,
+    /// What those are told who still wait at the end.
+    why: Unavailable,
+    /// Whether a refusal has been logged: one for each connection is enough.
+    refused: bool,
+    metrics: &'a Metrics,
+}
+
+impl<'a> Flight<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        Self {
+            batch: Batch::default(),
+            out: Vec::new(),
+            batches: VecDeque::new(),
+            commands: VecDeque::new(),
+            acks: VecDeque::new(),
+            answered: Instant::now(),
+            why: Unavailable::Disconnected,
+            refused: false,
+            metrics,
+        }
+    }
+
+    fn depart(&mut self) {
+        self.out.clear();
+        self.batches.push_back((self.batch.used, Instant::now()));
+    }
+
+    fn board(&mut self, slot: usize) {
+        let packet = &mut self.batch.packets[slot];
+        resp::write_command(&[b"PUBLISH", &packet.name, &packet.body], &mut self.out);
+        self.commands.push_back((packet.acks.len(), packet.envelopes));
+        self.acks.extend(packet.acks.drain(..));
+        self.metrics.envelopes.add(Direction::Sent, packet.envelopes);
+        packet.envelopes = 0;
+    }
+
+    fn departed(&mut self) {
+        self.batch.recycle();
+        if self.out.capacity() > 2 * WRITE_SIZE {
+            self.out = Vec::new();
+        }
+    }
+
+    /// How long the server has owed an answer.
+    fn waited(&self) -> Duration {
+        self.batches.front().map(|(_, sent)| self.answered.max(*sent).elapsed()).unwrap_or_default()
+    }
+
+    fn replied(&mut self, frame: &Frame<'_>) -> Result<(), Failure> {
+        let outcome = match frame {
+            Frame::Reply => Ok(()),
+            Frame::Error(error) => {
+                if !std::mem::replace(&mut self.refused, true) {
+                    tracing::warn!(error = %String::from_utf8_lossy(error), "Redis refused PUBLISH");
+                }
+                Err(Unavailable::Refused)
+            }
+            _ => return Ok(()),
+        };
+        let unexpected = || Failure::new("Redis sent an answer to nothing");
+        let (acks, envelopes) = self.commands.pop_front().ok_or_else(unexpected)?;
+        if let Err(why) = outcome {
+            count_dropped(self.metrics, why, envelopes);
+        }
+        self.acks.drain(..acks).for_each(|ack| ack.done(outcome));
+        let (left, sent) = self.batches.front_mut().ok_or_else(unexpected)?;
+        *left -= 1;
+        if *left == 0 {
+            self.metrics.redis_commands.get(RedisCommand::Publish).observe(sent.elapsed().as_secs_f64());
+            self.batches.pop_front();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let envelopes = self.commands.iter().map(|(_, envelopes)| envelopes).sum();
+        count_dropped(self.metrics, self.why, envelopes);
+        self.acks.drain(..).for_each(|ack| ack.done(Err(self.why)));
+        self.batch.fail(self.why, self.metrics);
+    }
+}

@@ -1,0 +1,16 @@
+//! The Redis backplane on real servers that each test starts for itself.
+
+mod faults;
+mod listening;
+mod node;
+mod proxy;
+mod publishing;
+mod records;
+mod server;
+mod starting;
+
+use node::{Node, channel};
+use proxy::Proxy;
+use server::Server;
+
+use crate::support::{eventually, within};

@@ -1,0 +1,113 @@
+//! Who is where: the directory, presence, the instances, and what the dead leave behind.
+
+use switchboard::backplane::Backplane;
+
+use super::{Node, Server, channel, eventually, within};
+
+#[tokio::test]
+async fn clients_are_found_and_forgotten() {
+    let server = Server::start().await;
+    let (one, two) = (Node::start("one", &server).await, Node::start("two", &server).await);
+    let client = one.client("alice");
+    two.finds(&client, Some(&one)).await;
+    one.finds(&client, Some(&one)).await;
+    one.gone(&client);
+    two.finds(&client, None).await;
+    one.finds(&client, None).await;
+    let many: Vec<_> = (0..2000).map(|number| one.client(&number.to_string())).collect();
+    two.finds(&many[0], Some(&one)).await;
+    two.finds(&many[1999], Some(&one)).await;
+}
+
+#[tokio::test]
+async fn presence_is_that_of_all_instances() {
+    let server = Server::start().await;
+    let (one, two) = (Node::start("one", &server).await, Node::start("two", &server).await);
+    let alice = one.enter("chat", "alice", false);
+    // Seen here at once, even before Redis has it.
+    assert_eq!(one.backplane.presence(&channel("chat")).await.unwrap().len(), 1);
+    let bob = two.enter("chat", "bob", false);
+    two.enter("chat", "carol", false);
+    one.shows("chat", &["alice", "bob", "carol"]).await;
+    two.shows("chat", &["alice", "bob", "carol"]).await;
+    two.shows("other", &[]).await;
+    one.backplane.leave(&channel("chat"), alice.id);
+    two.backplane.leave(&channel("chat"), bob.id);
+    one.shows("chat", &["carol"]).await;
+    two.shows("chat", &["carol"]).await;
+}
+
+#[tokio::test]
+async fn instances_and_channels_are_asked_together() {
+    let server = Server::start().await;
+    let (one, two, three) = (
+        Node::start("one", &server).await,
+        Node::start("two", &server).await,
+        Node::start("three", &server).await,
+    );
+    let mut kept = Vec::new();
+    for (node, name) in [(&one, "news:eu"), (&two, "news:eu"), (&two, "news:us"), (&three, "chat")] {
+        kept.push(node.subscribe(name).await);
+    }
+    let found = within("the others answer", one.backplane.channels("news:*")).await.unwrap();
+    let found: Vec<_> = found.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    assert_eq!(found, [("news:eu", 2), ("news:us", 1)]);
+    let found = within("the others answer", three.backplane.channels("*")).await.unwrap();
+    assert_eq!(found.values().sum::<u64>(), 4);
+    let ids = async |node: &Node| {
+        let all = node.backplane.instances().await.unwrap();
+        all.into_iter().map(|record| record.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&one).await, ["one", "three", "two"]);
+    three.backplane.close().await;
+    assert_eq!(ids(&one).await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_dead_instance_is_cleaned_up_after() {
+    let server = Server::start().await;
+    let (one, two) = (Node::start("one", &server).await, Node::start("two", &server).await);
+    let (at_two, quiet) = (two.subscribe("chat").await, two.subscribe("quiet").await);
+    let alice = one.enter("chat", "alice", true);
+    one.enter("quiet", "alice", false);
+    let bob = two.enter("chat", "bob", true);
+    two.finds(&alice, Some(&one)).await;
+    two.shows("chat", &["alice", "bob"]).await;
+    at_two.gets(&[&format!("join {}", alice.id)]).await;
+    // No close: the process is gone.
+    drop(one);
+    two.shows("chat", &["bob"]).await;
+    two.shows("quiet", &[]).await;
+    two.finds(&alice, None).await;
+    at_two.gets(&[&format!("join {}", alice.id), &format!("leave {}", alice.id)]).await;
+    eventually("nothing is left of it", async || {
+        let left: Vec<String> = server.ask("KEYS *{one/*").await;
+        left.is_empty()
+    })
+    .await;
+    assert_eq!(quiet.got(), [""; 0], "its join was not announced");
+    two.finds(&bob, Some(&two)).await;
+    let fields: Vec<String> = server.ask("HKEYS switchboard:{channel:chat}:presence").await;
+    assert_eq!(fields.len(), 1);
+}
+
+#[tokio::test]
+async fn leaving_in_order_leaves_nothing() {
+    let server = Server::start().await;
+    let (one, two) = (Node::start("one", &server).await, Node::start("two", &server).await);
+    let subscriber = two.subscribe("chat").await;
+    one.enter("chat", "alice", false);
+    two.shows("chat", &["alice"]).await;
+    let last: Vec<_> = (0..100).map(|number| one.publish("chat", &number.to_string())).collect();
+    within("it closes", one.backplane.close()).await;
+    for outcome in last {
+        outcome.await.unwrap();
+    }
+    let wanted: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+    eventually("what was queued arrives", async || subscriber.got() == wanted).await;
+    assert!(one.publish("chat", "after").await.is_err());
+    two.shows("chat", &[]).await;
+    within("the other closes too", two.backplane.close()).await;
+    let left: Vec<String> = server.ask("KEYS *").await;
+    assert!(left.iter().all(|key| key == "switchboard:sweep"), "{left:?}");
+}
