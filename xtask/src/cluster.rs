@@ -105,6 +105,11 @@ impl Cluster {
         command
     }
 
+    /// A process of the first node's pods, by the name of its program.
+    pub(crate) fn process_of_pod(&self, program: &str) -> Option<u32> {
+        cgroup::processes(&self.unique("n1")).into_iter().find(|pid| process::name(*pid) == program)
+    }
+
     /// Keeps other runs away from this cluster as long as the answer lives.
     pub(crate) fn lock(&self) -> Result<File> {
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;

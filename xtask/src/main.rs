@@ -1,5 +1,6 @@
 //! What cargo cannot say: the local cluster, the images, all tests, the benchmark.
 
+mod bench;
 mod binaries;
 mod cluster;
 mod images;
@@ -12,6 +13,7 @@ mod tidy;
 mod up;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -33,7 +35,7 @@ enum Task {
     /// The whole of it, running: cluster, operator, brokers, Redis, Prometheus and first messages
     Up {
         #[command(flatten)]
-        cluster: Up,
+        cluster: Which,
         /// Use a cluster of yours instead: a context of your kubeconfig
         #[arg(long, requires = "registry", conflicts_with_all = ["nodes", "name"])]
         context: Option<String>,
@@ -45,6 +47,14 @@ enum Task {
     Test {
         /// Which parts
         parts: Vec<test::Part>,
+    },
+    /// Measures the brokers under load, and what the operator costs
+    Bench {
+        /// Which parts; all when none is named
+        parts: Vec<bench::Part>,
+        /// How long the operator is left alone while its writes are counted
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        idle: u64,
     },
     /// Checks the rules of the house that no compiler knows
     Tidy,
@@ -62,7 +72,7 @@ enum ClusterTask {
     /// Starts a cluster, or finds it running
     Up {
         #[command(flatten)]
-        cluster: Up,
+        cluster: Which,
         /// Also an image registry, at 127.0.0.1:5000 for the host and for the nodes
         #[arg(long)]
         registry: bool,
@@ -81,7 +91,7 @@ struct Name {
 }
 
 #[derive(Args)]
-struct Up {
+struct Which {
     #[command(flatten)]
     name: Name,
     /// How many nodes; as many as there are, else one
@@ -106,6 +116,7 @@ fn run(task: Task) -> Result<()> {
     let steps = Steps::new(&paths.logs())?;
     match task {
         Task::Test { parts } => test::run(&steps, &paths, &parts),
+        Task::Bench { parts, idle } => bench::run(&steps, &paths, &parts, Duration::from_secs(idle)),
         Task::Tidy => steps.run("tidy", |step| tidy::check(step, &paths)),
         Task::Down(name) | Task::Cluster(ClusterTask::Down(name)) => {
             let cluster = Cluster::named(&name.name, &paths)?;
@@ -142,5 +153,17 @@ fn run(task: Task) -> Result<()> {
                 _ => Ok(()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_commands_are_sound() {
+        Cli::command().debug_assert();
     }
 }
