@@ -79,6 +79,11 @@ impl Ack {
         (ack, async { receiver.await.unwrap_or(Err(Unavailable::Closed)) })
     }
 
+    /// Nothing was asked of the backplane after all, and whoever waits is told by other means.
+    pub fn cancel(mut self) {
+        self.0 = None;
+    }
+
     /// Tells the outcome.
     pub fn done(mut self, outcome: Result<(), Unavailable>) {
         if let Some(then) = self.0.take() {

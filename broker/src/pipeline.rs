@@ -31,11 +31,16 @@ impl Pipeline {
     }
 
     /// Sends a message on its way. `ack` is told when the backplane has taken it for the other instances;
-    /// local subscribers have it in their outboxes when this returns, whatever the backplane says.
+    /// local subscribers have it in their outboxes when this returns, whatever the backplane says. After an
+    /// error it is told nothing.
     pub fn publish(&self, mut message: Message, ack: Ack) -> Result<(), Rejection> {
         let counters = &self.hub.metrics;
         for chain in [&self.receive, &self.send] {
-            chain.run(&mut message).inspect_err(|_| counters.rejected.inc(Rejected::Middleware))?;
+            if let Err(rejection) = chain.run(&mut message) {
+                counters.rejected.inc(Rejected::Middleware);
+                ack.cancel();
+                return Err(rejection);
+            }
         }
         let plan = router::route(&message);
 

@@ -36,6 +36,8 @@ pub struct Client {
     pub encoder: Arc<dyn Encoder>,
     /// What it is subscribed to; kept in step with the channels by [`crate::channel`].
     pub(crate) subscriptions: Mutex<HashMap<Channel, Subscription>>,
+    /// How it is described in the channels whose tokens say more of it; nearly always none.
+    described: Mutex<Vec<(Channel, Bytes)>>,
 }
 
 impl Client {
@@ -58,6 +60,22 @@ impl Client {
             outbox,
             encoder,
             subscriptions: Mutex::default(),
+            described: Mutex::default(),
+        }
+    }
+
+    /// What other clients may know of it in this channel.
+    pub fn info_in(&self, channel: &Channel) -> Bytes {
+        let described = self.described.lock();
+        described.iter().find(|(of, _)| of == channel).map_or(&self.info, |(_, info)| info).clone()
+    }
+
+    /// From now on it is described like this in the channel.
+    pub(crate) fn describe_in(&self, channel: &Channel, info: Bytes) {
+        let mut described = self.described.lock();
+        described.retain(|(of, _)| of != channel);
+        if info != self.info {
+            described.push((channel.clone(), info));
         }
     }
 

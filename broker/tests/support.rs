@@ -11,7 +11,7 @@ mod program;
 pub(crate) mod token;
 
 pub(crate) use broker::{Broker, KEY, OPEN};
-pub(crate) use client::{Client, handshake};
+pub(crate) use client::{Client, handshake, handshake_on};
 pub(crate) use frame::{Frame, frame, text};
 pub(crate) use http::{Response, request};
 pub(crate) use lab::Lab;

@@ -1,1 +1,14 @@
-//! Tests to come: websocket.
+//! The WebSocket endpoint: the Centrifuge protocol in JSON, spoken well and badly.
+
+mod broken;
+mod churn;
+mod commands;
+mod handshake;
+mod limits;
+mod order;
+mod payload;
+mod presence;
+mod refused;
+mod slow;
+mod timers;
+mod tokens;

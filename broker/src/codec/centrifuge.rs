@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{Encoder, Push, websocket};
@@ -38,6 +38,14 @@ pub struct Command<'a> {
     pub send: Option<Send<'a>>,
     /// A ping of the client.
     pub ping: Option<Ping>,
+    /// Asks for past messages of a channel.
+    history: Option<IgnoredAny>,
+    /// Calls a logic module.
+    rpc: Option<IgnoredAny>,
+    /// Brings a new connection token.
+    refresh: Option<IgnoredAny>,
+    /// Brings a new subscription token.
+    sub_refresh: Option<IgnoredAny>,
 }
 
 /// See [`Command::connect`].
@@ -111,7 +119,9 @@ pub enum Request<'a> {
     Send(Send<'a>),
     /// See [`Command::ping`].
     Ping,
-    /// A command that this endpoint does not know.
+    /// A command of the protocol that is not offered here.
+    NotOffered(ClientCommand),
+    /// A command that the protocol does not have.
     Unknown,
 }
 
@@ -132,6 +142,10 @@ impl<'a> Command<'a> {
             Command { presence_stats: Some(stats), .. } => Request::PresenceStats(stats),
             Command { send: Some(send), .. } => Request::Send(send),
             Command { ping: Some(_), .. } => Request::Ping,
+            Command { history: Some(_), .. } => Request::NotOffered(ClientCommand::History),
+            Command { rpc: Some(_), .. } => Request::NotOffered(ClientCommand::Rpc),
+            Command { refresh: Some(_), .. } => Request::NotOffered(ClientCommand::Refresh),
+            Command { sub_refresh: Some(_), .. } => Request::NotOffered(ClientCommand::SubRefresh),
             Command { id: 0, .. } => Request::Pong,
             _ => Request::Unknown,
         }
@@ -151,6 +165,7 @@ impl Request<'_> {
             Self::PresenceStats(_) => ClientCommand::PresenceStats,
             Self::Send(_) => ClientCommand::Send,
             Self::Ping => ClientCommand::Ping,
+            Self::NotOffered(command) => *command,
             Self::Unknown => ClientCommand::Unknown,
         }
     }

@@ -7,8 +7,10 @@ use crate::metrics::Rejection;
 pub enum ErrorCode {
     /// The broker, or what it stands on, failed for now.
     Internal,
-    /// The namespace of the channel is not configured, or the name is not allowed.
+    /// The namespace of the channel is not configured.
     UnknownChannel,
+    /// The channel's name is empty, too long, or has control characters.
+    BadChannel,
     /// The client may not do this.
     PermissionDenied,
     /// No such command.
@@ -35,7 +37,7 @@ impl ErrorCode {
             Self::MethodNotFound => 104,
             Self::AlreadySubscribed => 105,
             Self::LimitExceeded => 106,
-            Self::BadRequest => 107,
+            Self::BadRequest | Self::BadChannel => 107,
             Self::NotAvailable => 108,
             Self::TokenExpired => 109,
         }
@@ -50,7 +52,7 @@ impl ErrorCode {
             Self::MethodNotFound => "method not found",
             Self::AlreadySubscribed => "already subscribed",
             Self::LimitExceeded => "limit exceeded",
-            Self::BadRequest => "bad request",
+            Self::BadRequest | Self::BadChannel => "bad request",
             Self::NotAvailable => "not available",
             Self::TokenExpired => "token expired",
         }
@@ -66,6 +68,7 @@ impl ErrorCode {
         match self {
             Self::Internal => Rejection::Unavailable,
             Self::UnknownChannel => Rejection::UnknownChannel,
+            Self::BadChannel => Rejection::BadChannel,
             Self::PermissionDenied => Rejection::PermissionDenied,
             Self::MethodNotFound => Rejection::UnknownCommand,
             Self::AlreadySubscribed => Rejection::AlreadySubscribed,

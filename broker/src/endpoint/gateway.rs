@@ -116,7 +116,7 @@ impl Gateway {
     pub fn channel(&self, name: &str) -> Result<Channel, ErrorCode> {
         match self.hub.channels.get(name) {
             Some(topic) => Ok(topic.channel.clone()),
-            None => Channel::parse(name, self.limits.channel_length).map_err(|_| ErrorCode::UnknownChannel),
+            None => Channel::parse(name, self.limits.channel_length).map_err(|_| ErrorCode::BadChannel),
         }
     }
 
@@ -156,7 +156,7 @@ impl Gateway {
             }
         };
         let mut confirm = Confirm { tell: Box::new(tell), then: None };
-        if shows_presence || join_leave {
+        if shows_presence || join_leave || grant.as_ref().is_some_and(|grant| grant.info.is_some()) {
             let (gateway, client, channel) = (self.clone(), client.clone(), channel.clone());
             let info = match grant.and_then(|grant| grant.info) {
                 Some(chan_info) => with_chan_info(&client.info, &chan_info),
@@ -195,15 +195,13 @@ impl Gateway {
         Ok((channel, namespace, grant))
     }
 
-    fn allow(
-        &self,
-        namespace: &Namespace,
-        action: Action,
-        client: &Client,
-        channel: &Channel,
-    ) -> Result<(), ErrorCode> {
-        let caller = Caller { token: false, subscribed: client.is_subscribed(channel) };
-        permit(namespace, action, caller).map_err(|_| ErrorCode::PermissionDenied)
+    /// The channel, if its rules let the client do this in it.
+    fn channel_for(&self, client: &Client, action: Action, channel: &str) -> Result<Channel, ErrorCode> {
+        let channel = self.channel(channel)?;
+        let namespace = self.namespace(&channel)?;
+        let caller = Caller { token: false, subscribed: client.is_subscribed(&channel) };
+        permit(namespace, action, caller).map_err(|_| ErrorCode::PermissionDenied)?;
+        Ok(channel)
     }
 
     fn entered(
@@ -214,6 +212,7 @@ impl Gateway {
         shows_presence: bool,
         join_leave: bool,
     ) {
+        client.describe_in(channel, info.clone());
         if shows_presence {
             self.backplane.enter(channel, Member { client: client.id, info: info.clone() });
         }
@@ -229,12 +228,14 @@ impl Gateway {
     }
 
     fn left(&self, client: &Client, channel: &Channel) {
+        let info = client.info_in(channel);
+        client.describe_in(channel, client.info.clone());
         let Ok(namespace) = self.namespace(channel) else { return };
         if namespace.tracks_presence() {
             self.backplane.leave(channel, client.id);
         }
         if namespace.join_leave {
-            let envelope = Envelope::Leave(client.id, &client.info);
+            let envelope = Envelope::Leave(client.id, &info);
             self.backplane.publish(channel, &envelope, Ack::ignore());
             self.hub.deliver(channel.as_str(), &envelope, Origin::Local);
         }
@@ -247,22 +248,23 @@ impl Gateway {
         }
     }
 
-    /// Publishes for a client. `ack` is told what the backplane said; an error here was told to nobody yet.
+    /// Publishes for a client. Either `ack` is told what the backplane said, or an error is returned.
     pub fn publish(&self, client: &Client, channel: &str, data: Bytes, ack: Ack) -> Result<(), ErrorCode> {
-        let channel = self.channel(channel)?;
-        let namespace = self.namespace(&channel)?;
-        self.allow(namespace, Action::Publish, client, &channel)?;
-        let source = Source::Client { id: client.id, info: client.info.clone() };
+        let channel = match self.channel_for(client, Action::Publish, channel) {
+            Ok(channel) => channel,
+            Err(error) => {
+                ack.cancel();
+                return Err(error);
+            }
+        };
+        let source = Source::Client { id: client.id, info: client.info_in(&channel) };
         let message = Message::new(source, Target::Channel(channel), data);
         self.pipeline.publish(message, ack).map_err(|_| ErrorCode::BadRequest)
     }
 
     /// The channel, if the client may see who is in it.
     pub fn presence_channel(&self, client: &Client, channel: &str) -> Result<Channel, ErrorCode> {
-        let channel = self.channel(channel)?;
-        let namespace = self.namespace(&channel)?;
-        self.allow(namespace, Action::Presence, client, &channel)?;
-        Ok(channel)
+        self.channel_for(client, Action::Presence, channel)
     }
 }
 

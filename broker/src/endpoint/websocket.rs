@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::any,
+    routing::get,
 };
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -61,7 +61,7 @@ impl Endpoint {
 
     /// The route of the endpoint.
     pub fn router(self, path: &str) -> Router {
-        Router::new().route(path, any(upgrade)).with_state(Arc::new(self))
+        Router::new().route(path, get(upgrade)).with_state(Arc::new(self))
     }
 }
 

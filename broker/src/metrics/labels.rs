@@ -120,7 +120,7 @@ label! {
         PermissionDenied = "permission_denied",
         /// No such namespace.
         UnknownChannel = "unknown_channel",
-        /// The name of a channel is empty or too long.
+        /// The name of a channel is empty, too long, or has control characters.
         BadChannel = "bad_channel",
         /// Subscribed to the channel already.
         AlreadySubscribed = "already_subscribed",

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use super::{Frame, Response, frame, text, within};
@@ -24,7 +24,19 @@ pub(crate) struct Client<S = TcpStream> {
 }
 
 /// Asks for a WebSocket. `headers` are lines that end with `\r\n`; `behind` is sent in one packet with them.
-pub(crate) async fn handshake(
+pub(crate) async fn handshake(address: SocketAddr, headers: &str, behind: &[u8]) -> Result<Client, Response> {
+    let stream = within("connecting", TcpStream::connect(address)).await.unwrap();
+    shake_hands(stream, address, headers, behind).await
+}
+
+/// A connection on this socket whose handshake is done.
+pub(crate) async fn handshake_on(socket: TcpSocket, address: SocketAddr) -> Client {
+    let stream = within("connecting", socket.connect(address)).await.unwrap();
+    shake_hands(stream, address, "", b"").await.unwrap_or_else(|refusal| panic!("refused: {refusal:?}"))
+}
+
+async fn shake_hands(
+    mut stream: TcpStream,
     address: SocketAddr,
     headers: &str,
     behind: &[u8],
@@ -35,7 +47,6 @@ pub(crate) async fn handshake(
          {headers}\r\n"
     );
     within("a handshake", async move {
-        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         stream.write_all(&[head.as_bytes(), behind].concat()).await.unwrap();
         let mut received = Vec::new();
@@ -50,7 +61,9 @@ pub(crate) async fn handshake(
             assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
             return Ok(Client::on(stream, received.split_off(end)));
         }
-        // The refusals have short bodies, which come with the head.
+        while !Response::is_whole(&received) {
+            assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "closed within the refusal");
+        }
         Err(Response::parse(&received))
     })
     .await

@@ -24,7 +24,15 @@ impl Response {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// Reads a whole answer of a connection that is closed behind it.
+    /// Whether the body is as long as the head says.
+    pub(super) fn is_whole(bytes: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(bytes).to_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        body.len() >= length.unwrap_or(0)
+    }
+
+    /// Reads a whole answer.
     #[track_caller]
     pub(super) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);

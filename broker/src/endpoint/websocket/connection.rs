@@ -22,6 +22,7 @@ use super::{Endpoint, session::Session};
 use crate::{
     codec::websocket::{self, write_close, write_frame},
     endpoint::{Disconnect, Outbox, outbox::Next},
+    metrics::Rejection,
 };
 
 /// What is read with one call.
@@ -51,6 +52,8 @@ pub struct Connection<S> {
     written: usize,
     timer: Pin<Box<Sleep>>,
     waiting: Waiting,
+    /// When the wait is over; the timer may go off earlier, for the token's end.
+    due: Instant,
     phase: Phase,
     endpoint: Arc<Endpoint>,
 }
@@ -99,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             written: 0,
             timer: Box::pin(tokio::time::sleep(CONNECT_WITHIN)),
             waiting: Waiting::Connect,
+            due: Instant::now() + CONNECT_WITHIN,
             phase: Phase::Open,
             endpoint,
         };
@@ -108,8 +112,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn wait(&mut self, waiting: Waiting, time: Duration) {
         self.waiting = waiting;
-        let time = self.session.expires_in().map_or(time, |expiry| time.min(expiry));
-        self.timer.as_mut().reset(Instant::now() + time);
+        self.due = Instant::now() + time;
+        self.arm();
+    }
+
+    fn arm(&mut self) {
+        let expiry = self.session.expires_in().and_then(|time| Instant::now().checked_add(time));
+        self.timer.as_mut().reset(expiry.map_or(self.due, |expiry| expiry.min(self.due)));
     }
 
     /// Reads all that is there. Ready when the client is gone.
@@ -144,16 +153,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Some(frame)) => {
                     at = frame.end;
                     if let Err(reason) = self.frame(frame.opcode, frame.is_final, &bytes[frame.payload]) {
-                        self.outbox.close(reason);
+                        self.refuse(reason);
                     }
                 }
                 Ok(None) => {
                     self.unread = bytes[at..].to_vec();
                     return;
                 }
-                Err(reason) => self.outbox.close(reason),
+                Err(reason) => self.refuse(reason),
             }
         }
+    }
+
+    /// Ends the connection for what the client sent. What is wrong with commands was counted where it was found.
+    fn refuse(&self, reason: Disconnect) {
+        let rejection = match reason {
+            Disconnect::TooBig => Some(Rejection::TooLarge),
+            Disconnect::InappropriateProtocol => Some(Rejection::Binary),
+            Disconnect::ProtocolError => Some(Rejection::BrokenFrame),
+            Disconnect::InvalidData => Some(Rejection::Malformed),
+            _ => None,
+        };
+        if let Some(rejection) = rejection {
+            self.endpoint.gateway.hub.metrics.rejected.inc(rejection);
+        }
+        self.outbox.close(reason);
     }
 
     fn frame(&mut self, opcode: OpCode, is_final: bool, payload: &[u8]) -> Result<(), Disconnect> {
@@ -195,7 +219,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(Disconnect::InappropriateProtocol);
         }
         let text = std::str::from_utf8(payload).map_err(|_| Disconnect::InvalidData)?;
+        let expires = self.session.expires();
         self.session.text(text)?;
+        if self.session.expires() != expires {
+            self.arm();
+        }
         if self.waiting == Waiting::Connect && self.session.is_connected() {
             self.wait(Waiting::NextPing, self.endpoint.settings.ping_interval);
         }
@@ -234,9 +262,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn timed_out(&mut self) {
+        if self.session.is_expired() {
+            return self.outbox.close(Disconnect::Expired);
+        }
+        if Instant::now() < self.due {
+            // The two clocks do not run quite alike.
+            return self.arm();
+        }
         match self.waiting {
             Waiting::Connect => self.outbox.close(Disconnect::Stale),
-            Waiting::NextPing if self.session.is_expired() => self.outbox.close(Disconnect::Expired),
             Waiting::NextPing => {
                 self.session.ping();
                 self.wait(Waiting::Pong, self.endpoint.settings.pong_timeout);

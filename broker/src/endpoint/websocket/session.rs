@@ -60,6 +60,11 @@ impl Session {
         self.client.is_some()
     }
 
+    /// When the connection ends unless it is renewed, in seconds since 1970.
+    pub fn expires(&self) -> Option<u64> {
+        self.expires
+    }
+
     /// How long the token is still good for; `None` when it does not expire.
     pub fn expires_in(&self) -> Option<Duration> {
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -86,15 +91,21 @@ impl Session {
 
     /// Handles the commands of one text message.
     pub fn text(&mut self, text: &str) -> Result<(), Disconnect> {
-        for command in Command::read_all(text) {
-            let command = command.map_err(|error| {
-                tracing::debug!(%error, "a command cannot be read");
-                self.gateway().hub.metrics.rejected.inc(Rejection::Malformed);
-                Disconnect::BadRequest
-            })?;
+        let mut commands = Command::read_all(text).peekable();
+        if commands.peek().is_none() {
+            return Err(self.malformed("a message without a command"));
+        }
+        for command in commands {
+            let command = command.map_err(|error| self.malformed(&error.to_string()))?;
             self.command(command)?;
         }
         Ok(())
+    }
+
+    fn malformed(&self, why: &str) -> Disconnect {
+        tracing::debug!(why, "a command cannot be read");
+        self.gateway().hub.metrics.rejected.inc(Rejection::Malformed);
+        Disconnect::BadRequest
     }
 
     fn command(&mut self, command: Command<'_>) -> Result<(), Disconnect> {
@@ -159,6 +170,7 @@ impl Session {
                 metrics.rejected.inc(Rejection::NotAvailable);
                 Ok(())
             }
+            Request::NotOffered(_) => Err(ErrorCode::NotAvailable),
             Request::Unknown => Err(ErrorCode::MethodNotFound),
             Request::Pong | Request::Connect(_) => unreachable!("handled above"),
         };
@@ -260,7 +272,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.end(Disconnect::Gone);
+        // A client that was to be closed may be gone, or cut off, before it could be told.
+        self.end(self.outbox.closing().unwrap_or(Disconnect::Gone));
     }
 }
 
