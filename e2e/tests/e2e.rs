@@ -1,0 +1,1 @@
+//! Switchboard as a whole, on a real cluster: see the crate's documentation.
