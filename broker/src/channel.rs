@@ -46,6 +46,8 @@ enum Phase {
     Opening,
     /// Envelopes arrive.
     Open,
+    /// The backplane refused at once, before anybody waited.
+    Failed(Unavailable),
     /// The last subscriber left; whoever still holds this topic must look the channel up again.
     Closed,
     /// As `Opening`, with clients that wait for the confirmation.
@@ -294,17 +296,23 @@ impl Topic {
                 state.phase = Phase::Awaited(vec![waiting]);
                 Ok(None)
             }
+            Phase::Failed(why) => {
+                let why = *why;
+                drop(state);
+                waiting.give_up(&self.channel, why);
+                Ok(None)
+            }
             Phase::Closed => Err(waiting),
         }
     }
 
-    /// The backplane's answer. After a failure the topic is closed: the next subscriber asks anew.
+    /// The backplane's answer. Whoever is told of a failure has the topic closed, so that the next asks anew.
     fn confirmed(self: &Arc<Self>, outcome: Result<(), Unavailable>) {
         let mut state = self.state.write();
         if matches!(state.phase, Phase::Closed) {
             return;
         }
-        let next = if outcome.is_ok() { Phase::Open } else { Phase::Closed };
+        let next = outcome.map_or_else(Phase::Failed, |()| Phase::Open);
         let Phase::Awaited(queue) = std::mem::replace(&mut state.phase, next) else { return };
         match outcome {
             Ok(()) => {

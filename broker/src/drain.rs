@@ -59,7 +59,8 @@ impl Drain {
             tick.tick().await;
             batch.iter().for_each(|client| client.outbox.close(Disconnect::Shutdown));
         }
-        // Whoever was let in while the drain began is not in the snapshot.
+        // Whoever was let in while the drain began, or has not said who it is, is not in the snapshot.
+        self.gateway.close_newcomers(Disconnect::Shutdown);
         for client in self.gateway.hub.registry.snapshot() {
             client.outbox.close(Disconnect::Shutdown);
         }

@@ -15,6 +15,9 @@ use tower::Service;
 /// How long a peer may take to send the head of a request.
 const HEADER_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a request that is under way may take when the server stops.
+const FINISH_WITHIN: Duration = Duration::from_secs(1);
+
 /// The largest head of a request, in bytes; also what a connection may buffer.
 const HEADER_SIZE: usize = 16 * 1024;
 
@@ -22,7 +25,7 @@ const HEADER_SIZE: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves `router` until `stop` is cancelled; requests under way are then finished.
+/// Serves `router` until `stop` is cancelled; requests under way then have a moment to finish.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
@@ -60,7 +63,11 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: Cancell
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match tokio::time::timeout(FINISH_WITHIN, connection).await {
+                Ok(ended) => ended,
+                // Dropped in the middle of a request that does not end.
+                Err(_) => return,
+            }
         }
     };
     if let Err(error) = ended {

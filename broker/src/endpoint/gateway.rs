@@ -6,6 +6,8 @@ use std::sync::{
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+use slab::Slab;
 
 use super::{Disconnect, EndpointKind, ErrorCode, Outbox};
 use crate::{
@@ -47,6 +49,8 @@ pub struct Gateway {
     /// What a client may use.
     pub limits: Limits,
     phase: AtomicU8,
+    /// Connections that have not said who they are.
+    newcomers: Mutex<Slab<Arc<Outbox>>>,
 }
 
 impl Gateway {
@@ -67,6 +71,7 @@ impl Gateway {
             namespaces,
             limits,
             phase: AtomicU8::new(Phase::Starting as u8),
+            newcomers: Mutex::default(),
         }
     }
 
@@ -82,6 +87,27 @@ impl Gateway {
             1 => Phase::Open,
             _ => Phase::Draining,
         }
+    }
+
+    /// Notes a connection that has not said who it is, so that a drain ends it; the number is for
+    /// [`Gateway::no_newcomer`].
+    pub fn newcomer(&self, outbox: Arc<Outbox>) -> usize {
+        let number = self.newcomers.lock().insert(outbox.clone());
+        // The drain may have looked before this one was noted.
+        if self.phase() == Phase::Draining {
+            outbox.close(Disconnect::Shutdown);
+        }
+        number
+    }
+
+    /// The connection is a client now, or gone.
+    pub fn no_newcomer(&self, number: usize) {
+        self.newcomers.lock().remove(number);
+    }
+
+    /// Ends the connections that have not said who they are.
+    pub fn close_newcomers(&self, reason: Disconnect) {
+        self.newcomers.lock().iter().for_each(|(_, outbox)| outbox.close(reason));
     }
 
     /// Lets a client in that has said who it is.

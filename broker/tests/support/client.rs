@@ -176,10 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         self.send("{}").await;
                     }
                 }
-                Frame::Text(lines) => {
-                    let lines = lines.lines().map(|line| serde_json::from_str(line).expect("lines are JSON"));
-                    self.lines.extend(lines);
-                }
+                Frame::Text(lines) => self.keep(&lines),
                 other => panic!("waiting for a line: {other:?}"),
             }
         }
@@ -202,9 +199,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// How the server ends the connection: the code, after whatever was sent before.
     pub(crate) async fn end(&mut self) -> u16 {
         loop {
-            if let Frame::Close(code, _) = self.frame().await {
-                return code;
+            match self.frame().await {
+                Frame::Close(code, _) => return code,
+                Frame::Text(lines) => self.keep(&lines),
+                Frame::Pong(_) => {}
             }
         }
+    }
+
+    /// The lines that came and that nobody asked for.
+    pub(crate) fn kept(&self) -> &VecDeque<Value> {
+        &self.lines
+    }
+
+    fn keep(&mut self, lines: &str) {
+        let lines = lines.lines().map(|line| serde_json::from_str(line).expect("lines are JSON"));
+        self.lines.extend(lines);
     }
 }

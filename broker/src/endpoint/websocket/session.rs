@@ -26,6 +26,8 @@ pub struct Session {
     endpoint: Arc<Endpoint>,
     outbox: Arc<Outbox>,
     client: Option<Arc<Client>>,
+    /// The number as a newcomer, until the client has said who it is.
+    newcomer: Option<usize>,
     /// When the token expires, in seconds since 1970.
     expires: Option<u64>,
     ponged: bool,
@@ -48,7 +50,8 @@ fn answer(outbox: &Outbox, id: u32, reply: &Reply<'_>) {
 impl Session {
     /// A conversation that has not begun.
     pub fn new(endpoint: Arc<Endpoint>, outbox: Arc<Outbox>) -> Self {
-        Self { endpoint, outbox, client: None, expires: None, ponged: false, ended: false }
+        let newcomer = Some(endpoint.gateway.newcomer(outbox.clone()));
+        Self { endpoint, outbox, client: None, newcomer, expires: None, ponged: false, ended: false }
     }
 
     fn gateway(&self) -> &Arc<Gateway> {
@@ -211,7 +214,14 @@ impl Session {
         self.endpoint.metrics.connects.inc();
         self.endpoint.metrics.connections.inc();
         self.client = Some(client);
+        self.is_no_newcomer();
         Ok(())
+    }
+
+    fn is_no_newcomer(&mut self) {
+        if let Some(number) = self.newcomer.take() {
+            self.endpoint.gateway.no_newcomer(number);
+        }
     }
 
     fn subscribe(&self, client: &Arc<Client>, id: u32, subscribe: &Subscribe<'_>) -> Option<u64> {
@@ -261,6 +271,7 @@ impl Session {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.is_no_newcomer();
         let gateway = &self.endpoint.gateway;
         self.endpoint.metrics.disconnects.inc(reason);
         if let Some(client) = self.client.take() {
