@@ -174,9 +174,9 @@ async fn operate(args: RunArgs) -> anyhow::Result<()> {
         broker_admin_port: BROKER_ADMIN_PORT,
     };
     let stop = CancellationToken::new();
-    let operator = runtime::start(client, settings, stop.clone()).await?;
+    let mut operator = runtime::start(client, settings, stop.clone()).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut ended = std::pin::pin!(operator.ended());
+    let mut ended = std::pin::pin!(operator.wait());
     tokio::select! {
         ended = &mut ended => return ended,
         _ = terminate.recv() => {}

@@ -140,8 +140,9 @@ async fn report(
     context: &Context,
 ) -> Result<bool, Error> {
     let status = status::status(cluster, observed, outcome, Timestamp::now());
-    let is = |type_: &str, value: &str| status.conditions.iter().any(|c| c.type_ == type_ && c.status == value);
-    let settled = is("Progressing", "False") && is("Degraded", "False") && !is("DataPathReady", "Unknown");
+    let is =
+        |type_: &str, value: &str| status.conditions.iter().any(|c| c.type_ == type_ && c.status == value);
+    let settled = is("Progressing", "False") && is("Degraded", "False");
     let changed = status::write(cluster, status, context).await?;
     context.events.conditions(cluster, &changed).await;
     Ok(settled)
@@ -157,12 +158,19 @@ pub fn error_policy(cluster: Arc<BrokerCluster>, error: &Error, context: Arc<Con
     };
     let pause = jittered(backoff(failures));
     let (name, namespace) = (cluster.name_any(), cluster.namespace().unwrap_or_default());
-    tracing::warn!(namespace, cluster = name, failures, pause_ms = pause.as_millis() as u64, "reconcile failed: {error}");
+    tracing::warn!(
+        namespace,
+        cluster = name,
+        failures,
+        pause_ms = pause.as_millis() as u64,
+        "reconcile failed: {error}"
+    );
     Action::requeue(pause)
 }
 
 fn backoff(failures: u32) -> Duration {
-    let doubled = Duration::from_millis(500).saturating_mul(2u32.saturating_pow(failures.saturating_sub(1).min(20)));
+    let doubled =
+        Duration::from_millis(500).saturating_mul(2u32.saturating_pow(failures.saturating_sub(1).min(20)));
     doubled.min(MAX_BACKOFF)
 }
 

@@ -40,13 +40,19 @@ impl Metrics {
                 .buckets(vec![0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0]),
         );
         let writes = IntCounterVec::new(
-            Opts::new("switchboard_operator_writes_total", "Writes to the API server by kind of object and verb"),
+            Opts::new(
+                "switchboard_operator_writes_total",
+                "Writes to the API server by kind of object and verb",
+            ),
             &["kind", "verb"],
         );
         let leader = IntGauge::new("switchboard_operator_leader", "1 while this operator is the leader");
         let clusters = IntGauge::new("switchboard_operator_clusters", "BrokerClusters that are watched");
         let conditions = IntGaugeVec::new(
-            Opts::new("switchboard_operator_cluster_conditions", "BrokerClusters by condition and its status"),
+            Opts::new(
+                "switchboard_operator_cluster_conditions",
+                "BrokerClusters by condition and its status",
+            ),
             &["condition", "status"],
         );
         let build = IntGaugeVec::new(
@@ -72,7 +78,16 @@ impl Metrics {
         for collector in collectors {
             registry.register(collector).expect("every metric is registered once");
         }
-        Self { registry, reconciles, durations, writes, leader, clusters, conditions, store: Mutex::default() }
+        Self {
+            registry,
+            reconciles,
+            durations,
+            writes,
+            leader,
+            clusters,
+            conditions,
+            store: Mutex::default(),
+        }
     }
 
     /// Counts clusters from this cache.

@@ -24,7 +24,8 @@ pub struct PlanError(Vec<String>);
 pub fn plan(text: &str, images: &Images) -> Result<String, PlanError> {
     let documents: Vec<Value> = serde_yaml::from_multiple(text)
         .map_err(|error| PlanError(vec![format!("this is not YAML: {error}")]))?;
-    let clusters: Vec<Value> = documents.into_iter().filter(|document| document["kind"] == "BrokerCluster").collect();
+    let clusters: Vec<Value> =
+        documents.into_iter().filter(|document| document["kind"] == "BrokerCluster").collect();
     if clusters.is_empty() {
         let hint = "there is no BrokerCluster in it: it needs apiVersion: switchboard.dev/v1alpha1 and kind: BrokerCluster";
         return Err(PlanError(vec![hint.into()]));
@@ -36,8 +37,10 @@ pub fn plan(text: &str, images: &Images) -> Result<String, PlanError> {
         for (_, reference) in secret_references(&cluster.spec) {
             references.insert(reference, Lookup::Found(GENERATED.into()));
         }
-        let valid = validate(&cluster, &references).map_err(|rejection| PlanError(vec![rejection.to_string()]))?;
-        let generated = Generated { redis_password: Secret::kept(GENERATED), api_key: Secret::kept(GENERATED) };
+        let valid =
+            validate(&cluster, &references).map_err(|rejection| PlanError(vec![rejection.to_string()]))?;
+        let generated =
+            Generated { redis_password: Secret::kept(GENERATED), api_key: Secret::kept(GENERATED) };
         let inputs =
             Inputs { images, replicas: valid.spec.replicas, references: &references, generated: &generated };
         for object in build(&valid, &inputs).objects() {

@@ -67,8 +67,8 @@ pub struct Operator {
 
 impl Operator {
     /// Waits until it has ended: orderly after it was asked to, or with an error when the lease was lost.
-    pub async fn ended(self) -> anyhow::Result<()> {
-        self.main.await.context("the operator panicked")?
+    pub async fn wait(&mut self) -> anyhow::Result<()> {
+        (&mut self.main).await.context("the operator panicked")?
     }
 
     /// Ends it in the middle of whatever it does.
@@ -83,7 +83,14 @@ pub async fn start(client: Client, settings: Settings, stop: CancellationToken) 
     let ready = Arc::new(AtomicBool::new(false));
     let (admin, server) = admin::serve(settings.admin, metrics.clone(), ready.clone()).await?;
     tracing::info!(%admin, namespace = settings.namespace.as_deref().unwrap_or("(all)"), "the operator has started");
-    let main = tokio::spawn(run(client, settings, metrics.clone(), ready, stop));
+    let running = run(client, settings, metrics.clone(), ready, stop);
+    let main = tokio::spawn(async move {
+        let ended = running.await;
+        if let Err(error) = &ended {
+            tracing::error!("the operator ends: {error:#}");
+        }
+        ended
+    });
     Ok(Operator { admin, metrics, main, _admin: server })
 }
 
@@ -109,9 +116,11 @@ async fn run(
     });
     let (leading, leads) = watch::channel(false);
     let (start_all, started) = tokio::sync::mpsc::unbounded_channel();
-    let started = futures_util::stream::unfold(started, |mut started| async move {
-        Some((started.recv().await?, started))
-    });
+    let started =
+        futures_util::stream::unfold(
+            started,
+            |mut started| async move { Some((started.recv().await?, started)) },
+        );
     let finish = CancellationToken::new();
     let mut reconciles = std::pin::pin!(
         controller
@@ -121,12 +130,19 @@ async fn run(
             .run(controller::reconcile, controller::error_policy, context.clone())
             .for_each(|result| async move { log(result) })
     );
+    tokio::select! {
+        filled = filled(&stores) => filled?,
+        () = &mut reconciles => anyhow::bail!("the watches have ended"),
+        () = stop.cancelled() => return Ok(()),
+    }
+    ready.store(true, Ordering::Relaxed);
+    tracing::info!(clusters = stores.clusters.len(), "the caches are filled");
     let resign = CancellationToken::new();
-    let election = lead_when_filled(client, settings.lease, stores, ready, leading, resign.clone());
+    let election = lease::hold(client, settings.lease, leading, resign.clone());
     let mut election = AbortOnDropHandle::new(tokio::spawn(election));
     let ended = tokio::select! {
         () = stop.cancelled() => None,
-        ended = &mut election => Some(ended.context("the election panicked")??),
+        ended = &mut election => Some(ended.context("the election panicked")?),
         () = &mut reconciles => anyhow::bail!("the watches have ended"),
         () = follow(leads, &context, start_all) => unreachable!("it never ends"),
         () = forget(&context) => unreachable!("it never ends"),
@@ -142,21 +158,15 @@ async fn run(
         tracing::warn!("some reconciles did not end in time; the next leader completes them");
     }
     resign.cancel();
-    election.await.context("the election panicked")??;
+    election.await.context("the election panicked")?;
     tracing::info!("the operator has ended");
     Ok(())
 }
 
-/// A standby fills its caches first, so that it can take over at once.
-async fn lead_when_filled(
-    client: Client,
-    lease: LeaseSettings,
-    stores: Stores,
-    ready: Arc<AtomicBool>,
-    leading: watch::Sender<bool>,
-    resign: CancellationToken,
-) -> anyhow::Result<Ended> {
-    let filled = async {
+/// A standby fills its caches first, so that it can take over at once. To be awaited in the task that polls the
+/// watches: a cache wakes only the last task that asked, and the controller asks too.
+async fn filled(stores: &Stores) -> anyhow::Result<()> {
+    let all = async {
         stores.clusters.wait_until_ready().await?;
         stores.stateful_sets.wait_until_ready().await?;
         stores.services.wait_until_ready().await?;
@@ -165,13 +175,7 @@ async fn lead_when_filled(
         stores.disruption_budgets.wait_until_ready().await?;
         stores.pods.wait_until_ready().await
     };
-    tokio::select! {
-        filled = filled => filled.context("a watch ended before its cache was filled")?,
-        () = resign.cancelled() => return Ok(Ended::Resigned),
-    }
-    ready.store(true, Ordering::Relaxed);
-    tracing::info!(clusters = stores.clusters.len(), "the caches are filled");
-    Ok(lease::hold(client, lease, leading, resign).await)
+    all.await.context("a watch ended before its cache was filled")
 }
 
 /// Makes leading known, and looks at every cluster when it begins. Never ends.

@@ -14,8 +14,9 @@ pub enum Format {
 
 /// Starts logging to standard error. The filter is as in `RUST_LOG`, such as `info` or `info,kube=debug`.
 pub fn init(filter: &str, format: Format) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| anyhow::anyhow!("the log filter {filter:?} is wrong: {error}; write for example info"))?;
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        anyhow::anyhow!("the log filter {filter:?} is wrong: {error}; write for example info")
+    })?;
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).init(),

@@ -100,13 +100,21 @@ async fn write(cluster: &Valid, object: &Object, hash: &str, context: &Context) 
     } else {
         context.metrics.write(object.kind.as_str(), "apply");
         let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
-        api.patch(&object.name, &params, &Patch::Apply(&body)).await.map_err(Error::api(format!("apply {object}")))?
+        api.patch(&object.name, &params, &Patch::Apply(&body))
+            .await
+            .map_err(Error::api(format!("apply {object}")))?
     };
     tracing::info!(namespace = cluster.namespace, cluster = cluster.name, "applied {object}");
     Ok(serde_json::to_value(answer).expect("an object is JSON"))
 }
 
-async fn remove(cluster: &Valid, kind: Kind, name: &str, body: &Value, context: &Context) -> Result<(), Error> {
+async fn remove(
+    cluster: &Valid,
+    kind: Kind,
+    name: &str,
+    body: &Value,
+    context: &Context,
+) -> Result<(), Error> {
     let uid = body["metadata"]["uid"].as_str().map(str::to_owned);
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid, resource_version: None }),
@@ -140,14 +148,25 @@ fn check_owner(cluster: &Valid, object: &Object, metadata: &ObjectMeta) -> Resul
     match owner {
         Some(owner) if owner.uid == cluster.uid => Ok(()),
         // Left by a deleted cluster of the same name; the garbage collector is on its way.
-        Some(owner) if owner.kind == "BrokerCluster" && owner.name == cluster.name => Err(Error::Leaving { object }),
-        Some(owner) => Err(Error::Taken { object, owner: format!("it belongs to {} {}", owner.kind, owner.name) }),
+        Some(owner) if owner.kind == "BrokerCluster" && owner.name == cluster.name => {
+            Err(Error::Leaving { object })
+        }
+        Some(owner) => {
+            Err(Error::Taken { object, owner: format!("it belongs to {} {}", owner.kind, owner.name) })
+        }
         None => {
-            let label = |key: &str| metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
-            let labelled = label(MANAGED_BY_LABEL) == Some(MANAGED_BY) && label(INSTANCE_LABEL) == Some(&cluster.name);
+            let label =
+                |key: &str| metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
+            let labelled =
+                label(MANAGED_BY_LABEL) == Some(MANAGED_BY) && label(INSTANCE_LABEL) == Some(&cluster.name);
             // Somebody may have taken its labels and its owner away; the record of the application is still there.
-            let recorded = metadata.annotations.as_ref().is_some_and(|notes| notes.contains_key(APPLIED_HASH));
-            if labelled || recorded { Ok(()) } else { Err(Error::Taken { object, owner: "it has no owner".into() }) }
+            let recorded =
+                metadata.annotations.as_ref().is_some_and(|notes| notes.contains_key(APPLIED_HASH));
+            if labelled || recorded {
+                Ok(())
+            } else {
+                Err(Error::Taken { object, owner: "it has no owner".into() })
+            }
         }
     }
 }

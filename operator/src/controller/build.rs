@@ -51,7 +51,10 @@ pub struct Inputs<'a> {
 pub fn build(cluster: &Valid, inputs: &Inputs<'_>) -> Resources<Prepared> {
     let mut objects = vec![object(service_account::build(cluster))];
     if cluster.spec.auth.api_keys.is_empty() {
-        objects.push(generated(object(secrets::api_key(cluster, inputs.generated)), inputs.generated.api_key.is_new));
+        objects.push(generated(
+            object(secrets::api_key(cluster, inputs.generated)),
+            inputs.generated.api_key.is_new,
+        ));
     }
     objects.push(object(services::headless(cluster)));
     objects.push(object(services::client(cluster)));

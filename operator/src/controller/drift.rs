@@ -21,7 +21,9 @@ fn project(live: &Value, desired: &Value) -> Value {
             let fields = fields.iter().map(|(key, desired)| (key.clone(), project(&live[key], desired)));
             Value::Object(fields.collect::<Map<_, _>>())
         }
-        Value::Array(items) if live.is_array() => project_list(live.as_array().map_or(&[], Vec::as_slice), items),
+        Value::Array(items) if live.is_array() => {
+            project_list(live.as_array().map_or(&[], Vec::as_slice), items)
+        }
         _ => live.clone(),
     }
 }
@@ -139,7 +141,11 @@ mod tests {
     fn what_the_api_server_made_of_a_value_is_not_drift() {
         let desired = json!({"cpu": "1000m"});
         let memory = Memory::default();
-        assert_eq!(compare(&memory, &desired, json!({"cpu": "1"})), Comparison::Drifted, "nothing is remembered yet");
+        assert_eq!(
+            compare(&memory, &desired, json!({"cpu": "1"})),
+            Comparison::Drifted,
+            "nothing is remembered yet"
+        );
         memory.note(key(), &desired, &hash(&desired), &json!({"cpu": "1", "more": true}));
         assert_eq!(compare(&memory, &desired, json!({"cpu": "1"})), Comparison::Same);
         assert_eq!(compare(&memory, &desired, json!({"cpu": "2"})), Comparison::Drifted);

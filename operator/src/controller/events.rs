@@ -31,7 +31,8 @@ impl Events {
         if !only_scaled {
             self.listed(cluster, "Updated", "brought up to date:", updated).await;
         }
-        self.listed(cluster, "Repaired", "restored after somebody else changed or deleted it:", repaired).await;
+        self.listed(cluster, "Repaired", "restored after somebody else changed or deleted it:", repaired)
+            .await;
         self.listed(cluster, "Removed", "removed what is no longer wanted:", removed).await;
     }
 
@@ -50,7 +51,8 @@ impl Events {
             if !is_worth_telling {
                 continue;
             }
-            let reason = if is_bad || condition.type_ == "Progressing" { &condition.reason } else { &condition.type_ };
+            let reason =
+                if is_bad || condition.type_ == "Progressing" { &condition.reason } else { &condition.type_ };
             let type_ = if is_bad { EventType::Warning } else { EventType::Normal };
             self.publish(cluster, type_, reason, condition.message.clone()).await;
         }

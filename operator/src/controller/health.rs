@@ -95,7 +95,8 @@ async fn fetch(address: SocketAddr) -> anyhow::Result<Report> {
     let exchange = async move {
         let mut body = sender.send_request(request.body(Empty)?).await?.into_body();
         let mut bytes = Vec::new();
-        while let Some(frame) = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await {
+        while let Some(frame) = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await
+        {
             if let Ok(data) = frame?.into_data() {
                 bytes.extend_from_slice(&data);
             }

@@ -90,7 +90,8 @@ pub async fn observe(cluster: &BrokerCluster, context: &Context) -> Result<Obser
 fn observe_pod(pod: &Pod) -> ObservedPod {
     let status = pod.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let is_ready = conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let is_ready =
+        conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
     ObservedPod {
         id: pod.name_any(),
         ready: is_ready && pod.metadata.deletion_timestamp.is_none(),
@@ -106,17 +107,19 @@ fn trouble(pod: &Pod) -> Option<String> {
         condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("Unschedulable")
     });
     if let Some(condition) = unschedulable {
-        return Some(format!("no node takes it: {}", condition.message.as_deref().unwrap_or("no reason given")));
+        return Some(format!(
+            "no node takes it: {}",
+            condition.message.as_deref().unwrap_or("no reason given")
+        ));
     }
-    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
+    status.container_statuses.iter().flatten().find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
         Some(match waiting.message.as_deref().and_then(|message| message.lines().next()) {
             Some(message) => format!("its container {} is in {reason}: {message}", container.name),
             None => format!("its container {} is in {reason}", container.name),
         })
-    });
-    waiting
+    })
 }
 
 /// Reads Secrets of one namespace, each once per reconcile.
@@ -146,7 +149,9 @@ impl Secrets {
                     let data = secret.data.as_ref();
                     match data.and_then(|data| data.get(&reference.key)) {
                         Some(value) => Lookup::Found(digest([value.0.as_slice()])),
-                        None => Lookup::NoKey(data.into_iter().flat_map(|data| data.keys().cloned()).collect()),
+                        None => {
+                            Lookup::NoKey(data.into_iter().flat_map(|data| data.keys().cloned()).collect())
+                        }
                     }
                 }
             };
@@ -159,7 +164,8 @@ impl Secrets {
     async fn generated(&self, name: &str, key: &str, live: &mut Live) -> Result<Secret, Error> {
         let Some(secret) = self.read(name).await? else { return Ok(Secret::generate()) };
         let value = secret.data.as_ref().and_then(|data| data.get(key));
-        let value = value.and_then(|value| String::from_utf8(value.0.clone()).ok()).filter(|value| !value.is_empty());
+        let value =
+            value.and_then(|value| String::from_utf8(value.0.clone()).ok()).filter(|value| !value.is_empty());
         let body = serde_json::to_value(&secret).expect("an object is JSON");
         live.insert((Kind::Secret, name.to_owned()), body);
         // The object is there already, so a new value is applied over the empty one.

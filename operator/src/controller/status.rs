@@ -37,7 +37,12 @@ impl Outcome<'_> {
 }
 
 /// The status that describes this moment. Pure.
-pub fn status(cluster: &BrokerCluster, observed: &Observed, outcome: &Outcome<'_>, now: Timestamp) -> BrokerClusterStatus {
+pub fn status(
+    cluster: &BrokerCluster,
+    observed: &Observed,
+    outcome: &Outcome<'_>,
+    now: Timestamp,
+) -> BrokerClusterStatus {
     let old = cluster.status.clone().unwrap_or_default();
     let name = cluster.name_any();
     let set = observed.brokers.as_ref().and_then(|set| set.status.as_ref());
@@ -117,7 +122,8 @@ pub async fn write(
         return Ok(Vec::new());
     }
     let name = cluster.name_any();
-    let api: Api<BrokerCluster> = Api::namespaced(context.client.clone(), &cluster.namespace().unwrap_or_default());
+    let api: Api<BrokerCluster> =
+        Api::namespaced(context.client.clone(), &cluster.namespace().unwrap_or_default());
     let body = json!({
         "apiVersion": BrokerCluster::api_version(&()),
         "kind": BrokerCluster::kind(&()),
@@ -128,16 +134,18 @@ pub async fn write(
     let params = PatchParams::apply(FIELD_MANAGER).force();
     match api.patch_status(&name, &params, &Patch::Apply(&body)).await {
         // It was deleted in the meantime: there is nobody left to tell.
-        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => return Ok(Vec::new()),
+        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => {
+            return Ok(Vec::new());
+        }
         answer => drop(answer.map_err(Error::api(format!("write the status of {name}")))?),
     }
     Ok(changed(&old.conditions, &status.conditions))
 }
 
 fn changed(old: &[Condition], new: &[Condition]) -> Vec<Condition> {
-    let same = |one: &Condition| old.iter().any(|two| {
-        (&two.type_, &two.status, &two.reason) == (&one.type_, &one.status, &one.reason)
-    });
+    let same = |one: &Condition| {
+        old.iter().any(|two| (&two.type_, &two.status, &two.reason) == (&one.type_, &one.status, &one.reason))
+    };
     new.iter().filter(|condition| !same(condition)).cloned().collect()
 }
 
@@ -155,9 +163,15 @@ mod tests {
 
     #[test]
     fn connections_are_news_when_they_changed_by_a_tenth() {
-        for (before, after, news) in
-            [(0, 0, false), (0, 1, true), (1, 0, true), (100, 109, false), (100, 112, true), (100, 90, false), (100, 80, true)]
-        {
+        for (before, after, news) in [
+            (0, 0, false),
+            (0, 1, true),
+            (1, 0, true),
+            (100, 109, false),
+            (100, 112, true),
+            (100, 90, false),
+            (100, 80, true),
+        ] {
             assert_eq!(is_news(&with(before), &with(after)), news, "{before} → {after}");
         }
     }

@@ -6,7 +6,8 @@
 
 use super::secrets::{Lookup, References};
 use crate::crd::{
-    BrokerCluster, BrokerClusterSpec, EmptyDirStorage, ExternalRedis, ManagedRedis, PersistentStorage, SecretKeyRef,
+    BrokerCluster, BrokerClusterSpec, EmptyDirStorage, ExternalRedis, ManagedRedis, PersistentStorage,
+    SecretKeyRef,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::fmt;
@@ -83,7 +84,8 @@ impl fmt::Display for Rejection {
 
 /// Every Secret that a spec refers to, with the field that does.
 pub fn secret_references(spec: &BrokerClusterSpec) -> Vec<(String, &SecretKeyRef)> {
-    let jwt = spec.auth.jwt.iter().map(|jwt| ("spec.auth.jwt.hmacSecretRef".to_owned(), &jwt.hmac_secret_ref));
+    let jwt =
+        spec.auth.jwt.iter().map(|jwt| ("spec.auth.jwt.hmacSecretRef".to_owned(), &jwt.hmac_secret_ref));
     let keys = spec.auth.api_keys.iter().enumerate().map(|(i, key)| (format!("spec.auth.apiKeys[{i}]"), key));
     let password = spec.redis.external.iter().filter_map(|redis| redis.password_secret_ref.as_ref());
     let password = password.map(|reference| ("spec.redis.external.passwordSecretRef".to_owned(), reference));
@@ -115,7 +117,8 @@ fn redis(spec: &BrokerClusterSpec, problems: &mut Vec<String>) -> Option<ValidRe
     match (&spec.redis.managed, &spec.redis.external) {
         (Some(redis), None) => {
             let max_memory = redis.max_memory.as_ref();
-            let max_memory = max_memory.map(|quantity| size("spec.redis.managed.maxMemory", quantity, problems));
+            let max_memory =
+                max_memory.map(|quantity| size("spec.redis.managed.maxMemory", quantity, problems));
             let storage = match (&redis.storage.persistent, &redis.storage.empty_dir) {
                 (Some(persistent), None) => ValidStorage::Persistent(persistent.clone()),
                 (None, Some(empty_dir)) => ValidStorage::EmptyDir(empty_dir.clone()),
@@ -234,7 +237,8 @@ mod tests {
 
     #[test]
     fn choices_become_enums() {
-        let managed = cluster(json!({"redis": {"managed": {"storage": {"emptyDir": {}}, "maxMemory": "1Ki"}}}));
+        let managed =
+            cluster(json!({"redis": {"managed": {"storage": {"emptyDir": {}}, "maxMemory": "1Ki"}}}));
         let valid = validate(&managed, &References::default()).unwrap();
         assert!(matches!(
             valid.redis,
@@ -249,10 +253,15 @@ mod tests {
         assert!(problems(json!({})).contains("exactly one of managed and external"));
         assert!(problems(json!({"redis": {"managed": {}}})).contains("exactly one of persistent"));
         assert!(problems(json!({"redis": {"external": {"url": "http://x"}}})).contains("redis://"));
-        assert!(problems(json!({"redis": {"external": {"url": "redis://a:b@x"}}})).contains("passwordSecretRef"));
+        assert!(
+            problems(json!({"redis": {"external": {"url": "redis://a:b@x"}}})).contains("passwordSecretRef")
+        );
         assert!(problems(json!({"replicas": -1, "redis": {"managed": storage}})).contains("negative"));
         let limits = json!({"messageSize": "64KB"});
-        assert!(problems(json!({"limits": limits, "redis": {"managed": storage}})).contains("'64KB' is not a size"));
+        assert!(
+            problems(json!({"limits": limits, "redis": {"managed": storage}}))
+                .contains("'64KB' is not a size")
+        );
     }
 
     #[test]
@@ -263,12 +272,19 @@ mod tests {
         });
         let mut secrets = References::default();
         secrets.insert(&SecretKeyRef { name: "pass".into(), key: "p".into() }, Lookup::Found("x".into()));
-        secrets.insert(&SecretKeyRef { name: "api".into(), key: "k".into() }, Lookup::NoKey(vec!["key".into()]));
+        secrets
+            .insert(&SecretKeyRef { name: "api".into(), key: "k".into() }, Lookup::NoKey(vec!["key".into()]));
         let rejection = validate(&cluster(spec), &secrets).unwrap_err();
         assert_eq!(rejection.reason(), "SecretMissing");
         let text = rejection.to_string();
-        assert!(text.contains("the Secret tokens, which spec.auth.jwt.hmacSecretRef names, does not exist"), "{text}");
-        assert!(text.contains("the Secret api has no key k, which spec.auth.apiKeys[0] names; it has: key"), "{text}");
+        assert!(
+            text.contains("the Secret tokens, which spec.auth.jwt.hmacSecretRef names, does not exist"),
+            "{text}"
+        );
+        assert!(
+            text.contains("the Secret api has no key k, which spec.auth.apiKeys[0] names; it has: key"),
+            "{text}"
+        );
         assert!(!text.contains("pass"), "{text}");
     }
 }

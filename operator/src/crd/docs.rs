@@ -26,7 +26,8 @@ pub fn markdown() -> String {
 /// One table per object; objects within it follow as sections of their own, in order.
 fn section(page: &mut String, path: &str, schema: &Value) {
     let Some(properties) = schema["properties"].as_object() else { return };
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let _ = write!(page, "\n## {path}\n\n{}\n\n", text(schema));
     page.push_str("| field | type | default | |\n| --- | --- | --- | --- |\n");
     for (name, property) in properties {
@@ -53,7 +54,9 @@ fn section(page: &mut String, path: &str, schema: &Value) {
 /// Embedded Kubernetes types have no descriptions inside; the field's own text says where to read on.
 fn is_kubernetes_own(property: &Value) -> bool {
     let inner = if property["items"].is_object() { &property["items"] } else { property };
-    let described = |fields: &serde_json::Map<String, Value>| fields.values().any(|field| field["description"].is_string());
+    let described = |fields: &serde_json::Map<String, Value>| {
+        fields.values().any(|field| field["description"].is_string())
+    };
     inner["properties"].as_object().is_some_and(|fields| !described(fields))
 }
 
@@ -62,7 +65,11 @@ fn kind(property: &Value) -> String {
         return if property["pattern"].is_string() { "quantity".into() } else { "number or string".into() };
     }
     if let Some(values) = property["enum"].as_array() {
-        return values.iter().map(|value| format!("`{}`", value.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", ");
+        return values
+            .iter()
+            .map(|value| format!("`{}`", value.as_str().unwrap_or_default()))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     match property["type"].as_str() {
         Some("array") => format!("list of {}", kind(&property["items"])),

@@ -39,7 +39,8 @@ pub(super) fn size() -> Rule {
 }
 
 const IS_SIZE: &str = "isQuantity(string(self))";
-const NOT_A_SIZE: &str = "is not a size: write a number of bytes above 0, or one with a unit such as 64Ki, 1Mi or 2Gi";
+const NOT_A_SIZE: &str =
+    "is not a size: write a number of bytes above 0, or one with a unit such as 64Ki, 1Mi or 2Gi";
 
 /// For a duration as the broker reads it.
 pub(super) fn duration() -> Rule {

@@ -62,7 +62,8 @@ fn drop_integer_formats(schema: &mut Map<String, Value>) {
 }
 
 fn join_lines(text: &str) -> String {
-    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+    let paragraphs =
+        text.split("\n\n").map(|paragraph| paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
@@ -70,7 +71,9 @@ fn embed(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             let text = object.get("description").and_then(Value::as_str).unwrap_or_default();
-            if text.starts_with("Quantity is a fixed-point") || object.contains_key("x-kubernetes-int-or-string") {
+            if text.starts_with("Quantity is a fixed-point")
+                || object.contains_key("x-kubernetes-int-or-string")
+            {
                 let is_quantity = text.starts_with("Quantity is a fixed-point");
                 if is_quantity {
                     object.insert("pattern".into(), json!(QUANTITY_PATTERN));
@@ -154,9 +157,16 @@ mod tests {
             "podTemplate": {"nodeSelector": {"any/key": "is fine"}},
         }}));
         assert_eq!(found.len(), 3, "{found:?}");
-        assert_eq!(found[0], "spec.channels.namespaces[0].history: unknown field; known here: joinLeave, name, presence, publish, subscribe");
+        assert_eq!(
+            found[0],
+            "spec.channels.namespaces[0].history: unknown field; known here: joinLeave, name, presence, publish, subscribe"
+        );
         assert!(found.contains(&"spec.replica: unknown field, did you mean replicas?".into()));
-        assert!(found.contains(&"spec.redis.managed.storage.emptydir: unknown field, did you mean emptyDir?".into()));
+        assert!(
+            found.contains(
+                &"spec.redis.managed.storage.emptydir: unknown field, did you mean emptyDir?".into()
+            )
+        );
     }
 
     #[test]

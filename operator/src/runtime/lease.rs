@@ -117,7 +117,9 @@ impl Election {
     /// One attempt to take or renew the Lease; false when another holds it.
     async fn attempt(&mut self, deadline: Instant) -> anyhow::Result<bool> {
         let sent = Instant::now();
-        let held = timeout_at(deadline, self.exchange()).await.map_err(|_| anyhow::anyhow!("no answer in time"))??;
+        let held = timeout_at(deadline, self.exchange())
+            .await
+            .map_err(|_| anyhow::anyhow!("no answer in time"))??;
         if held {
             self.renewed = sent;
         }

@@ -71,7 +71,13 @@ fn owns<K>(
     namespace: Option<&str>,
 ) -> (Controller<BrokerCluster>, Store<K>)
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
 {
     let (store, stream) = children(client, namespace);
     (controller.owns_stream(stream), store)
@@ -83,7 +89,13 @@ fn children<K>(
     namespace: Option<&str>,
 ) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + 'static)
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
 {
     let (store, writer) = reflector::store();
     let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
@@ -108,7 +120,10 @@ fn cluster_of_pod(pod: Pod) -> Option<ObjectRef<BrokerCluster>> {
 }
 
 /// The clusters that use a Secret: those that it was made for, and those that name it.
-fn users_of(clusters: &Store<BrokerCluster>, secret: &PartialObjectMeta<Secret>) -> Vec<ObjectRef<BrokerCluster>> {
+fn users_of(
+    clusters: &Store<BrokerCluster>,
+    secret: &PartialObjectMeta<Secret>,
+) -> Vec<ObjectRef<BrokerCluster>> {
     let (namespace, name) = (secret.namespace(), secret.name_any());
     let uses = |cluster: &BrokerCluster| {
         let owner = cluster.name_any();

@@ -29,7 +29,8 @@ fn chart() -> String {
 /// Without the definition, which has its own test.
 fn render(arguments: &[&str]) -> String {
     let chart = chart();
-    let mut all = vec!["template", "switchboard", &chart, "--namespace", "switchboard", "--set", "crds.install=false"];
+    let mut all =
+        vec!["template", "switchboard", &chart, "--namespace", "switchboard", "--set", "crds.install=false"];
     all.extend(arguments);
     helm(&all).unwrap_or_else(|error| panic!("the chart does not render: {error}"))
 }
@@ -53,7 +54,8 @@ fn it_renders_as_committed() {
 
 #[test]
 fn it_installs_the_definition_and_keeps_it() {
-    let rendered = helm(&["template", "switchboard", &chart(), "--show-only", "templates/crd.yaml"]).expect("it renders");
+    let rendered = helm(&["template", "switchboard", &chart(), "--show-only", "templates/crd.yaml"])
+        .expect("it renders");
     assert!(rendered.contains("helm.sh/resource-policy: keep"));
     let rendered: serde_json::Value = serde_yaml::from_str(&rendered).expect("it is YAML");
     let expected = serde_json::to_value(switchboard_operator::crd::definition()).expect("it is JSON");

@@ -12,12 +12,19 @@ pub(crate) fn folder(path: &str) -> std::path::PathBuf {
 /// Compares with a committed file, or writes it when that was asked for.
 pub(crate) fn assert_golden(file: &Path, actual: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(file, actual).unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
+        std::fs::write(file, actual)
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
         return;
     }
     let expected = std::fs::read_to_string(file).unwrap_or_default();
-    if let Some((number, (old, new))) = expected.lines().zip(actual.lines()).enumerate().find(|(_, (a, b))| a != b) {
-        panic!("{}:{}: expected {old:?}, got {new:?} (UPDATE_GOLDEN=1 accepts it)", file.display(), number + 1);
+    if let Some((number, (old, new))) =
+        expected.lines().zip(actual.lines()).enumerate().find(|(_, (a, b))| a != b)
+    {
+        panic!(
+            "{}:{}: expected {old:?}, got {new:?} (UPDATE_GOLDEN=1 accepts it)",
+            file.display(),
+            number + 1
+        );
     }
     let (old, new) = (expected.lines().count(), actual.lines().count());
     assert_eq!(old, new, "{} has another number of lines (UPDATE_GOLDEN=1 accepts it)", file.display());
@@ -25,8 +32,10 @@ pub(crate) fn assert_golden(file: &Path, actual: &str) {
 
 #[test]
 fn clusters_become_their_objects() {
-    let images =
-        Images { broker: "example.test/switchboard/broker:1".into(), redis: "example.test/switchboard/redis:1".into() };
+    let images = Images {
+        broker: "example.test/switchboard/broker:1".into(),
+        redis: "example.test/switchboard/redis:1".into(),
+    };
     let mut cases = 0;
     for case in std::fs::read_dir(folder("tests/golden")).expect("tests/golden is a folder") {
         let case = case.expect("a folder entry").path();

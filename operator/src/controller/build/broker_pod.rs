@@ -12,10 +12,10 @@ use crate::{
 };
 use k8s_openapi::{
     api::core::v1::{
-        Affinity, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, ExecAction, HTTPGetAction,
-        KeyToPath, Lifecycle, LifecycleHandler, ObjectFieldSelector, PodAffinityTerm, PodAntiAffinity, PodSpec,
-        PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection, Volume, VolumeMount, VolumeProjection,
-        WeightedPodAffinityTerm,
+        Affinity, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, ExecAction,
+        HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, ObjectFieldSelector, PodAffinityTerm,
+        PodAntiAffinity, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection, Volume,
+        VolumeMount, VolumeProjection, WeightedPodAffinityTerm,
     },
     apimachinery::pkg::{
         apis::meta::v1::{LabelSelector, ObjectMeta},
@@ -78,7 +78,9 @@ pub(super) fn build(cluster: &Valid, images: &Images) -> PodTemplateSpec {
             service_account_name: Some(Names(&cluster.name).broker()),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
-            termination_grace_period_seconds: Some(cluster.spec.drain.grace_period_seconds + GRACE_BEYOND_DRAIN),
+            termination_grace_period_seconds: Some(
+                cluster.spec.drain.grace_period_seconds + GRACE_BEYOND_DRAIN,
+            ),
             security_context: Some(pod_security(USER)),
             image_pull_secrets: some(&cluster.spec.image_pull_secrets),
             containers,
@@ -118,7 +120,10 @@ fn broker(cluster: &Valid, images: &Images) -> Container {
         env: Some(vec![EnvVar {
             name: "SWITCHBOARD_INSTANCE__ID".into(),
             value_from: Some(EnvVarSource {
-                field_ref: Some(ObjectFieldSelector { api_version: Some("v1".into()), field_path: "metadata.name".into() }),
+                field_ref: Some(ObjectFieldSelector {
+                    api_version: Some("v1".into()),
+                    field_path: "metadata.name".into(),
+                }),
                 ..EnvVarSource::default()
             }),
             ..EnvVar::default()
@@ -130,7 +135,9 @@ fn broker(cluster: &Valid, images: &Images) -> Container {
         readiness_probe: Some(probe("/readyz", 2, 2)),
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
-                exec: Some(ExecAction { command: Some(vec!["/usr/local/bin/broker".into(), "drain".into()]) }),
+                exec: Some(ExecAction {
+                    command: Some(vec!["/usr/local/bin/broker".into(), "drain".into()]),
+                }),
                 ..LifecycleHandler::default()
             }),
             ..Lifecycle::default()

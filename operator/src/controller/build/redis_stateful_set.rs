@@ -3,7 +3,9 @@
 use super::{
     Inputs, Names,
     broker_pod::{item, port, pull_policy},
-    meta::{CONFIG_HASH, Component, container_security, label_selector, labels, metadata, pod_security, selector},
+    meta::{
+        CONFIG_HASH, Component, container_security, label_selector, labels, metadata, pod_security, selector,
+    },
     redis_config::REDIS_CONF,
     secrets::{AUTH_CONF, PASSWORD},
 };
@@ -18,9 +20,10 @@ use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec},
         core::v1::{
-            ConfigMap, ConfigMapProjection, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
-            PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
-            SecretKeySelector, SecretProjection, Volume, VolumeMount, VolumeProjection, VolumeResourceRequirements,
+            ConfigMap, ConfigMapProjection, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+            ExecAction, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Probe,
+            ProjectedVolumeSource, SecretKeySelector, SecretProjection, Volume, VolumeMount,
+            VolumeProjection, VolumeResourceRequirements,
         },
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -76,7 +79,8 @@ fn pod(
     config: &ConfigMap,
     inputs: &Inputs<'_>,
 ) -> PodTemplateSpec {
-    let conf = config.data.as_ref().and_then(|data| data.get(REDIS_CONF)).map(String::as_bytes).unwrap_or_default();
+    let conf =
+        config.data.as_ref().and_then(|data| data.get(REDIS_CONF)).map(String::as_bytes).unwrap_or_default();
     let hash = digest([conf, inputs.generated.redis_password.value.as_bytes()]);
     let mut volumes = vec![settings(cluster)];
     if let ValidStorage::EmptyDir(empty_dir) = storage {

@@ -25,7 +25,7 @@ pub(super) fn api_key(cluster: &Valid, generated: &Generated) -> Secret {
 /// may hold any character, so it is quoted for Redis.
 pub(super) fn redis_auth(cluster: &Valid, generated: &Generated) -> Secret {
     let password = &generated.redis_password.value;
-    let quoted: String = password.bytes().map(|byte| quote(byte)).collect();
+    let quoted: String = password.bytes().map(quote).collect();
     let line = format!("requirepass \"{quoted}\"\n");
     let name = Names(&cluster.name).redis_auth();
     secret(cluster, name, Component::Redis, strings([(PASSWORD, password), (AUTH_CONF, &line)]))

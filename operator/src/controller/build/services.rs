@@ -19,7 +19,8 @@ pub(super) fn client(cluster: &Valid) -> Service {
         ServiceType::NodePort => "NodePort",
         ServiceType::LoadBalancer => "LoadBalancer",
     };
-    let mut service = service(cluster, Names(&cluster.name).broker(), Component::Broker, &[("client", CLIENT_PORT)]);
+    let mut service =
+        service(cluster, Names(&cluster.name).broker(), Component::Broker, &[("client", CLIENT_PORT)]);
     let annotations = cluster.spec.service.annotations.clone();
     service.metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
     service.spec.get_or_insert_default().type_ = Some(type_.into());

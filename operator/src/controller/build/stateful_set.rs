@@ -20,7 +20,8 @@ use k8s_openapi::{
 pub(super) fn build(cluster: &Valid, config: &ConfigMap, inputs: &Inputs<'_>) -> StatefulSet {
     let names = Names(&cluster.name);
     let mut template = broker_pod::build(cluster, inputs.images);
-    let annotations = template.metadata.get_or_insert_with(ObjectMeta::default).annotations.get_or_insert_default();
+    let annotations =
+        template.metadata.get_or_insert_with(ObjectMeta::default).annotations.get_or_insert_default();
     annotations.insert(CONFIG_HASH.into(), config_hash(cluster, config, inputs));
     StatefulSet {
         metadata: metadata(cluster, names.broker(), Component::Broker),

@@ -61,7 +61,8 @@ impl<'a> Facts<'a> {
             ready: observed.pods.values().filter(|pod| pod.ready).count() as i32,
             existing: observed.pods.len() as i32,
             rolling,
-            admits_clients: cluster.spec.endpoints.websocket.enabled && (auth.anonymous || auth.jwt.is_some()),
+            admits_clients: cluster.spec.endpoints.websocket.enabled
+                && (auth.anonymous || auth.jwt.is_some()),
         }
     }
 
@@ -106,13 +107,20 @@ impl<'a> Facts<'a> {
         if is_managed {
             let status = self.observed.redis.as_ref().and_then(|set| set.status.as_ref());
             if status.and_then(|status| status.ready_replicas).unwrap_or_default() < 1 {
-                return no("NotRunning", "Redis' pod is not ready; instances serve their own clients meanwhile");
+                return no(
+                    "NotRunning",
+                    "Redis' pod is not ready; instances serve their own clients meanwhile",
+                );
             }
         }
         match (connected, self.reports()) {
-            (_, 0) if is_managed => yes("Running", "Redis runs; no instance has told yet whether it is connected"),
+            (_, 0) if is_managed => {
+                yes("Running", "Redis runs; no instance has told yet whether it is connected")
+            }
             (_, 0) => unknown("NoInstances", "no instance has told yet whether it is connected"),
-            (connected, all) if connected == all => yes("Connected", format!("all {all} instances are connected")),
+            (connected, all) if connected == all => {
+                yes("Connected", format!("all {all} instances are connected"))
+            }
             (connected, all) => {
                 no("Disconnected", format!("{} of {all} instances are not connected", all - connected))
             }

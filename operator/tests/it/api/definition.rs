@@ -38,9 +38,15 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             "write exactly one of storage.persistent",
         ),
         (managed(json!({"storage": {"persistent": {}}})), "size: Required value"),
-        (managed(json!({"storage": {"persistent": {"size": "1GB"}}})), "'1GB' is not a size: write a number of bytes"),
+        (
+            managed(json!({"storage": {"persistent": {"size": "1GB"}}})),
+            "'1GB' is not a size: write a number of bytes",
+        ),
         (managed(json!({"storage": {"persistent": {"size": "-1Gi"}}})), "'-1Gi' is not a size"),
-        (managed(json!({"topology": "Ring", "storage": {"emptyDir": {}}})), "supported values: \"Standalone\""),
+        (
+            managed(json!({"topology": "Ring", "storage": {"emptyDir": {}}})),
+            "supported values: \"Standalone\"",
+        ),
         (managed(json!({"maxMemory": 0, "storage": {"emptyDir": {}}})), "'0' is not a size"),
         (
             managed(json!({"resources": {"limits": {"memory": "lots"}}, "storage": {"emptyDir": {}}})),
@@ -48,7 +54,10 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         ),
         (external(json!({})), "url: Required value"),
         (external(json!({"url": "http://redis:6379"})), "url must begin with redis://"),
-        (external(json!({"url": "redis://:hunter2@redis"})), "put the password in a Secret and name it in passwordSecretRef"),
+        (
+            external(json!({"url": "redis://:hunter2@redis"})),
+            "put the password in a Secret and name it in passwordSecretRef",
+        ),
         (external(json!({"url": "redis://redis:port/x"})), "url must be scheme://host:port/database"),
         (external(json!({"url": "redis://r", "username": "u"})), "username is set without a password"),
         (external(json!({"url": "redis://r", "passwordSecretRef": {"name": "a"}})), "key: Required value"),
@@ -59,37 +68,74 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         (with("replica", json!(3)), "spec.replica: field not declared in schema"),
         (with("limits", json!({"messageSize": "64KB"})), "'64KB' is not a size"),
         (with("limits", json!({"channelsPerClient": 0})), "should be greater than or equal to 1"),
-        (with("endpoints", json!({"websocket": {"pingInterval": "25"}})), "'25' is not a duration: write a whole number"),
+        (
+            with("endpoints", json!({"websocket": {"pingInterval": "25"}})),
+            "'25' is not a duration: write a whole number",
+        ),
         (with("endpoints", json!({"websocket": {"path": "ws"}})), "'ws' is not a path: begin with /"),
-        (with("endpoints", json!({"websocket": {"enabled": false}, "http": {"enabled": false}})), "both endpoints are disabled"),
-        (with("endpoints", json!({"http": {"path": "/connection/websocket"}})), "give each endpoint a path of its own"),
-        (with("endpoints", json!({"allowedOrigins": ["app.example.com"]})), "an allowed origin is what browsers send"),
+        (
+            with("endpoints", json!({"websocket": {"enabled": false}, "http": {"enabled": false}})),
+            "both endpoints are disabled",
+        ),
+        (
+            with("endpoints", json!({"http": {"path": "/connection/websocket"}})),
+            "give each endpoint a path of its own",
+        ),
+        (
+            with("endpoints", json!({"allowedOrigins": ["app.example.com"]})),
+            "an allowed origin is what browsers send",
+        ),
         (namespaces(json!([{"name": "a"}, {"name": "a"}])), "two namespaces have the same name"),
         (namespaces(json!([{"name": "a:b"}])), "'a:b' cannot name a namespace"),
-        (namespaces(json!([{"name": "a", "publish": "all"}])), "supported values: \"any\", \"subscribers\", \"nobody\""),
+        (
+            namespaces(json!([{"name": "a", "publish": "all"}])),
+            "supported values: \"any\", \"subscribers\", \"nobody\"",
+        ),
         (with("auth", json!({"jwt": {}})), "hmacSecretRef: Required value"),
         (with("auth", json!({"apiKeys": [{"name": "", "key": "k"}]})), "name"),
         (with("drain", json!({"gracePeriodSeconds": 0})), "gracePeriodSeconds must be between 1 and 3600"),
         (with("disruptionBudget", json!({"maxUnavailable": 0})), "a number from 1 or a percentage"),
         (with("disruptionBudget", json!({"maxUnavailable": "half"})), "a number from 1 or a percentage"),
-        (with("log", json!({"level": "loud"})), "supported values: \"error\", \"warn\", \"info\", \"debug\", \"trace\""),
-        (with("imagePullPolicy", json!("Sometimes")), "supported values: \"Always\", \"IfNotPresent\", \"Never\""),
-        (with("service", json!({"type": "ExternalName"})), "supported values: \"ClusterIP\", \"NodePort\", \"LoadBalancer\""),
+        (
+            with("log", json!({"level": "loud"})),
+            "supported values: \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+        ),
+        (
+            with("imagePullPolicy", json!("Sometimes")),
+            "supported values: \"Always\", \"IfNotPresent\", \"Never\"",
+        ),
+        (
+            with("service", json!({"type": "ExternalName"})),
+            "supported values: \"ClusterIP\", \"NodePort\", \"LoadBalancer\"",
+        ),
         (
             with("podTemplate", json!({"containers": [{"name": "broker", "image": "x"}]})),
             "give it another name",
         ),
-        (with("podTemplate", json!({"containers": [{"name": "a", "imagine": "x"}]})), "imagine: field not declared in schema"),
+        (
+            with("podTemplate", json!({"containers": [{"name": "a", "imagine": "x"}]})),
+            "imagine: field not declared in schema",
+        ),
         (with("podTemplate", json!({"volumes": [{"name": "settings"}]})), "give it another name"),
-        (with("podTemplate", json!({"labels": {"app.kubernetes.io/name": "mine"}})), "belong to the operator: use another key"),
-        (with("podTemplate", json!({"resources": {"requests": {"cpu": "many"}}})), "hold quantities such as cpu: 500m"),
+        (
+            with("podTemplate", json!({"labels": {"app.kubernetes.io/name": "mine"}})),
+            "belong to the operator: use another key",
+        ),
+        (
+            with("podTemplate", json!({"resources": {"requests": {"cpu": "many"}}})),
+            "hold quantities such as cpu: 500m",
+        ),
     ];
     let mut wrong = Vec::new();
     for (spec, expected) in cases {
         match fixture.apply("chat", spec.clone()).await {
             Ok(_) => wrong.push(format!("{spec} was taken; expected: {expected}")),
-            Err(message) if message.contains("hunter2") => wrong.push(format!("a password is repeated: {message}")),
-            Err(message) if !message.contains(expected) => wrong.push(format!("{spec}: expected {expected:?}, got: {message}")),
+            Err(message) if message.contains("hunter2") => {
+                wrong.push(format!("a password is repeated: {message}"))
+            }
+            Err(message) if !message.contains(expected) => {
+                wrong.push(format!("{spec}: expected {expected:?}, got: {message}"))
+            }
             Err(_) => {}
         }
     }
@@ -112,21 +158,33 @@ async fn what_cannot_change_says_so() {
     fixture.chat().await;
     let persistent = |storage: Value| managed(json!({"storage": {"persistent": storage}}));
     for (spec, expected) in [
-        (managed(json!({"storage": {"emptyDir": {}}})), "storage cannot change between persistent and emptyDir"),
+        (
+            managed(json!({"storage": {"emptyDir": {}}})),
+            "storage cannot change between persistent and emptyDir",
+        ),
         (persistent(json!({"size": "512Mi"})), "size cannot change after creation"),
-        (persistent(json!({"size": "1Gi", "storageClassName": "fast"})), "storageClassName cannot change after creation"),
+        (
+            persistent(json!({"size": "1Gi", "storageClassName": "fast"})),
+            "storageClassName cannot change after creation",
+        ),
     ] {
         let message = fixture.apply("chat", spec).await.expect_err(expected);
         assert!(message.contains(expected), "{message}");
     }
-    fixture.apply("chat", persistent(json!({"size": "1024Mi", "retain": true}))).await.expect("the same size, kept now");
+    fixture
+        .apply("chat", persistent(json!({"size": "1024Mi", "retain": true})))
+        .await
+        .expect("the same size, kept now");
     fixture.apply("chat", external(json!({"url": "redis://r"}))).await.expect("another Redis altogether");
 }
 
 #[tokio::test]
 async fn defaults_are_filled_in() {
     let fixture = Fixture::new().await;
-    let cluster = fixture.apply("least", json!({"redis": {"external": {"url": "redis://r"}}})).await.expect("it is valid");
+    let cluster = fixture
+        .apply("least", json!({"redis": {"external": {"url": "redis://r"}}}))
+        .await
+        .expect("it is valid");
     let spec = serde_json::to_value(&cluster.spec).expect("JSON");
     for (pointer, expected) in [
         ("/replicas", json!(2)),
@@ -153,7 +211,8 @@ async fn the_examples_are_valid() {
             continue;
         }
         let text = std::fs::read_to_string(&file).expect("it can be read");
-        let object: Value = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let object: Value =
+            serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let name = object["metadata"]["name"].as_str().expect("it has a name").to_owned();
         let applied = fixture.apply(&name, object["spec"].clone()).await;
         applied.unwrap_or_else(|error| panic!("{}: {error}", file.display()));

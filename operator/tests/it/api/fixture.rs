@@ -3,10 +3,7 @@
 use super::server::{self, server};
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{
-        apps::v1::StatefulSet,
-        core::v1::Pod,
-    },
+    api::{apps::v1::StatefulSet, core::v1::Pod},
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -91,6 +88,8 @@ impl Fixture {
             broker_admin_port: 9000,
         };
         change(&mut settings);
+        // The operator's own words, shown with a failed test.
+        let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::INFO).try_init();
         let stop = CancellationToken::new();
         let operator = runtime::start(client, settings, stop.clone()).await.expect("the operator starts");
         Running { operator, stop }
@@ -154,8 +153,9 @@ impl Fixture {
 
     /// All objects that carry the cluster's label, by kind and name.
     pub(crate) async fn objects(&self, cluster: &str) -> BTreeMap<(Kind, String), DynamicObject> {
-        let ours = ListParams::default()
-            .labels(&format!("app.kubernetes.io/instance={cluster},app.kubernetes.io/managed-by=switchboard-operator"));
+        let ours = ListParams::default().labels(&format!(
+            "app.kubernetes.io/instance={cluster},app.kubernetes.io/managed-by=switchboard-operator"
+        ));
         let mut objects = BTreeMap::new();
         for kind in Kind::ALL {
             for object in self.dynamic(kind).list(&ours).await.expect("a list") {
@@ -182,7 +182,8 @@ impl Fixture {
         }
         until(&format!("{count} pods of {set} are counted as ready"), async || {
             let set = self.get::<StatefulSet>(set).await;
-            set.and_then(|set| set.status).and_then(|status| status.ready_replicas).unwrap_or_default() == count
+            set.and_then(|set| set.status).and_then(|status| status.ready_replicas).unwrap_or_default()
+                == count
         })
         .await;
     }
@@ -199,7 +200,8 @@ impl Fixture {
             body["status"]["podIP"] = json!(ip);
             body["status"]["podIPs"] = json!([{"ip": ip}]);
         }
-        let patched = self.api::<Pod>().patch_status(name, &PatchParams::default(), &Patch::Merge(body)).await;
+        let patched =
+            self.api::<Pod>().patch_status(name, &PatchParams::default(), &Patch::Merge(body)).await;
         patched.unwrap_or_else(|error| panic!("cannot set the status of the pod {name}: {error}"));
     }
 
@@ -273,4 +275,3 @@ pub(crate) const EVERYTHING: [(Kind, &str); 11] = [
     (Kind::StatefulSet, "chat"),
     (Kind::StatefulSet, "chat-redis"),
 ];
-

@@ -1,4 +1,4 @@
-//! etcd, kube-apiserver and the two controllers that matter here, on loopback, for as long as the tests run.
+//! etcd, kube-apiserver and the few controllers that matter here, on loopback, for as long as the tests run.
 
 use super::super::chart::{BUILD, binaries, helm};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -11,7 +11,7 @@ use kube::{
 };
 use std::{
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
@@ -65,16 +65,29 @@ impl Server {
 }
 
 fn start() -> Server {
-    let folder = tempfile::Builder::new().prefix("switchboard-api-").tempdir().expect("a temporary folder").keep();
+    let folder =
+        tempfile::Builder::new().prefix("switchboard-api-").tempdir().expect("a temporary folder").keep();
     let [etcd_port, peer_port, port] = free_ports();
     let mut processes = Vec::new();
     let etcd = format!("http://127.0.0.1:{etcd_port}");
     let peer = format!("http://127.0.0.1:{peer_port}");
     let data = folder.join("etcd").display().to_string();
     let arguments = [
-        "--data-dir", &data, "--unsafe-no-fsync", "--listen-client-urls", &etcd, "--advertise-client-urls", &etcd,
-        "--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer, "--initial-cluster",
-        &format!("default={peer}"), "--log-level", "error",
+        "--data-dir",
+        &data,
+        "--unsafe-no-fsync",
+        "--listen-client-urls",
+        &etcd,
+        "--advertise-client-urls",
+        &etcd,
+        "--listen-peer-urls",
+        &peer,
+        "--initial-advertise-peer-urls",
+        &peer,
+        "--initial-cluster",
+        &format!("default={peer}"),
+        "--log-level",
+        "error",
     ];
     processes.push(spawn(&folder, "etcd", &arguments));
     let path = |name: &str| folder.join(name).display().to_string();
@@ -103,7 +116,7 @@ fn start() -> Server {
     write(&folder, "controllers.yaml", &kubeconfig(&server.url));
     let controllers = [
         &format!("--kubeconfig={}", path("controllers.yaml")),
-        "--controllers=garbage-collector-controller,statefulset-controller",
+        "--controllers=garbage-collector-controller,statefulset-controller,persistentvolumeclaim-protection-controller",
         "--leader-elect=false",
         "--secure-port=0",
     ];
@@ -142,7 +155,8 @@ fn write(folder: &Path, name: &str, text: &str) {
 
 fn openssl(arguments: &[&str]) {
     let output = Command::new("openssl").args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("cannot run openssl: {error}; install it: apt-get install openssl"));
+    let output = output
+        .unwrap_or_else(|error| panic!("cannot run openssl: {error}; install it: apt-get install openssl"));
     assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -155,7 +169,7 @@ fn kubeconfig(url: &str) -> String {
     )
 }
 
-async fn wait_until_ready(server: &Server, folder: &PathBuf) {
+async fn wait_until_ready(server: &Server, folder: &Path) {
     let client = server.admin();
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -181,12 +195,15 @@ async fn install(server: &Server) {
     let name = crd.metadata.name.clone().expect("it has a name");
     let applied = crds.patch(&name, &params, &Patch::Apply(&crd)).await;
     applied.unwrap_or_else(|error| panic!("the API server refuses the definition: {}", message(error)));
-    let established = kube::runtime::wait::await_condition(crds, &name, kube::runtime::conditions::is_crd_established());
+    let established =
+        kube::runtime::wait::await_condition(crds, &name, kube::runtime::conditions::is_crd_established());
     let established = tokio::time::timeout(Duration::from_secs(20), established).await;
     established.expect("the definition is established in time").expect("and can be watched");
     let chart = super::super::golden::folder("../charts/switchboard").display().to_string();
-    let rights = helm(&["template", "switchboard", &chart, "-n", "switchboard", "--show-only", "templates/rbac.yaml"]);
-    let rights: Vec<serde_json::Value> = serde_yaml::from_multiple(&rights.expect("the chart renders")).expect("YAML");
+    let rights =
+        helm(&["template", "switchboard", &chart, "-n", "switchboard", "--show-only", "templates/rbac.yaml"]);
+    let rights: Vec<serde_json::Value> =
+        serde_yaml::from_multiple(&rights.expect("the chart renders")).expect("YAML");
     namespace(&client, "switchboard").await;
     for object in rights {
         apply(&client, object).await;
@@ -212,7 +229,8 @@ pub(crate) async fn apply(client: &Client, body: serde_json::Value) {
     let object: DynamicObject = serde_json::from_value(body.clone()).expect("it is an object");
     let types = object.types.clone().expect("it has a kind");
     let gvk = kube::core::GroupVersionKind::try_from(&types).expect("it has a version");
-    let (resource, _): (ApiResource, _) = discovery::pinned_kind(client, &gvk).await.expect("the kind is known");
+    let (resource, _): (ApiResource, _) =
+        discovery::pinned_kind(client, &gvk).await.expect("the kind is known");
     let api: Api<DynamicObject> = match &object.metadata.namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
         None => Api::all_with(client.clone(), &resource),

@@ -1,1 +1,213 @@
 use super::*;
+use crate::controller::{
+    Error,
+    health::{RedisReport, Report},
+    observe::ObservedPod,
+    secrets::{Generated, References, Secret},
+    validate::{Rejection, Valid, validate},
+};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use serde_json::json;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A cluster of two with everything running; each test breaks something.
+struct World {
+    cluster: BrokerCluster,
+    observed: Observed,
+    replicas: i32,
+}
+
+fn world() -> World {
+    let cluster = json!({
+        "apiVersion": "switchboard.dev/v1alpha1", "kind": "BrokerCluster",
+        "metadata": {"name": "chat", "namespace": "here", "uid": "u", "generation": 3},
+        "spec": {"auth": {"anonymous": true}, "redis": {"managed": {"storage": {"emptyDir": {}}}}},
+    });
+    let mut world = World {
+        cluster: serde_json::from_value(cluster).unwrap(),
+        observed: Observed {
+            references: References::default(),
+            generated: Generated { redis_password: Secret::kept("p"), api_key: Secret::kept("k") },
+            live: BTreeMap::new(),
+            brokers: Some(set(2)),
+            redis: Some(set(1)),
+            pods: BTreeMap::new(),
+            health: BTreeMap::new(),
+        },
+        replicas: 2,
+    };
+    world.pod(0, true);
+    world.pod(1, true);
+    world.report(0, true, Some(0.2));
+    world.report(1, true, Some(0.3));
+    world
+}
+
+fn set(ready: i32) -> Arc<StatefulSet> {
+    let set = json!({
+        "metadata": {"generation": 1}, "spec": {"replicas": ready, "selector": {}, "serviceName": "x", "template": {}},
+        "status": {
+            "replicas": ready, "readyReplicas": ready, "observedGeneration": 1,
+            "currentRevision": "a", "updateRevision": "a",
+        },
+    });
+    Arc::new(serde_json::from_value(set).unwrap())
+}
+
+impl World {
+    fn pod(&mut self, ordinal: i32, ready: bool) {
+        let pod = ObservedPod { id: format!("chat-{ordinal}"), ready, ip: None, trouble: None };
+        self.observed.pods.insert(ordinal, pod);
+    }
+
+    fn report(&mut self, ordinal: i32, connected: bool, probe_ms: Option<f64>) {
+        let report = Report { connections: 1, redis: RedisReport { connected, probe_ms } };
+        self.observed.health.insert(format!("chat-{ordinal}"), report);
+    }
+
+    fn valid(&self) -> Valid {
+        validate(&self.cluster, &References::default()).unwrap()
+    }
+
+    /// Every condition as `Status Reason`.
+    fn conditions(&self) -> BTreeMap<String, String> {
+        self.conditions_after(&Outcome::Applied(&self.valid(), self.replicas))
+    }
+
+    fn conditions_after(&self, outcome: &Outcome<'_>) -> BTreeMap<String, String> {
+        let facts = Facts::new(&self.cluster, &self.observed, outcome);
+        let conditions = facts.conditions(&[], 3, Timestamp::UNIX_EPOCH);
+        conditions.into_iter().map(|c| (c.type_, format!("{} {}", c.status, c.reason))).collect()
+    }
+}
+
+#[track_caller]
+fn check(conditions: &BTreeMap<String, String>, expected: [&str; 5]) {
+    let types = ["Ready", "Progressing", "Degraded", "RedisReady", "DataPathReady"];
+    let actual = types.map(|type_| conditions[type_].as_str());
+    assert_eq!(actual, expected);
+}
+
+#[test]
+fn all_is_well() {
+    let expected =
+        ["True Ready", "False Complete", "False AsExpected", "True Connected", "True ProbesReturn"];
+    check(&world().conditions(), expected);
+}
+
+#[test]
+fn nothing_is_there_yet() {
+    let mut world = world();
+    world.observed.brokers = None;
+    world.observed.redis = None;
+    world.observed.pods.clear();
+    world.observed.health.clear();
+    let expected =
+        ["False Starting", "True Starting", "False AsExpected", "False NotRunning", "Unknown NoInstances"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn one_instance_is_missing() {
+    let mut world = world();
+    world.pod(1, false);
+    world.observed.health.remove("chat-1");
+    let expected =
+        ["False ScalingUp", "True ScalingUp", "False AsExpected", "True Connected", "True ProbesReturn"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn a_pod_that_cannot_run_is_shown() {
+    let mut world = world();
+    world.pod(1, false);
+    let pod = world.observed.pods.get_mut(&1).unwrap();
+    pod.trouble = Some("its container broker is in ImagePullBackOff".into());
+    let facts = world.valid();
+    let outcome = Outcome::Applied(&facts, 2);
+    let conditions =
+        Facts::new(&world.cluster, &world.observed, &outcome).conditions(&[], 3, Timestamp::UNIX_EPOCH);
+    let degraded = conditions.iter().find(|condition| condition.type_ == "Degraded").unwrap();
+    assert_eq!((degraded.status.as_str(), degraded.reason.as_str()), ("True", "PodTrouble"));
+    assert_eq!(degraded.message, "chat-1: its container broker is in ImagePullBackOff");
+}
+
+#[test]
+fn an_instance_more_than_wanted_is_leaving() {
+    let mut world = world();
+    world.pod(2, false);
+    let expected =
+        ["True Ready", "True ScalingDown", "False AsExpected", "True Connected", "True ProbesReturn"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn redis_is_down() {
+    let mut world = world();
+    world.observed.redis = Some(set(0));
+    world.report(0, false, None);
+    world.report(1, false, None);
+    let expected =
+        ["False RedisNotReady", "False Complete", "True RedisDown", "False NotRunning", "False ProbesLost"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn one_instance_has_lost_redis() {
+    let mut world = world();
+    world.report(1, false, None);
+    let expected =
+        ["False RedisNotReady", "False Complete", "True RedisDown", "False Disconnected", "False ProbesLost"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn connected_but_messages_do_not_cross() {
+    let mut world = world();
+    world.report(1, true, None);
+    let expected =
+        ["False DataPathNotReady", "False Complete", "True ProbesLost", "True Connected", "False ProbesLost"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn the_operator_cannot_reach_the_instances() {
+    let mut world = world();
+    world.observed.health.clear();
+    let expected = ["True Ready", "False Complete", "False AsExpected", "True Running", "Unknown NoReports"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn the_spec_is_wrong() {
+    let world = world();
+    let rejection = Rejection::Spec(vec!["no".into()]);
+    let conditions = world.conditions_after(&Outcome::Rejected(&rejection));
+    let expected =
+        ["False InvalidSpec", "False Stopped", "True InvalidSpec", "True Connected", "True ProbesReturn"];
+    check(&conditions, expected);
+}
+
+#[test]
+fn an_object_cannot_be_applied() {
+    let world = world();
+    let valid = world.valid();
+    let error = Error::Leaving { object: "Service chat".into() };
+    let conditions = world.conditions_after(&Outcome::Failed(&valid, &error));
+    assert_eq!(conditions["Ready"], "False WaitingForDeletion");
+    assert_eq!(conditions["Degraded"], "True WaitingForDeletion");
+}
+
+#[test]
+fn the_time_of_a_condition_is_that_of_its_last_change() {
+    let mut world = world();
+    let valid = world.valid();
+    let outcome = Outcome::Applied(&valid, 2);
+    let later = Timestamp::from_second(60).unwrap();
+    let old = Facts::new(&world.cluster, &world.observed, &outcome).conditions(&[], 3, Timestamp::UNIX_EPOCH);
+    world.observed.redis = Some(set(0));
+    let new = Facts::new(&world.cluster, &world.observed, &outcome).conditions(&old, 3, later);
+    let time = |type_: &str| new.iter().find(|c| c.type_ == type_).unwrap().last_transition_time.0;
+    assert_eq!(time("RedisReady"), later);
+    assert_eq!(time("Progressing"), Timestamp::UNIX_EPOCH);
+}
