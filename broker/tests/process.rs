@@ -1,1 +1,5 @@
-//! Tests to come: process.
+//! The program: its arguments, its configuration, its signals, its exit codes and its log.
+
+mod configuration;
+mod secrets;
+mod signals;

@@ -7,7 +7,7 @@ mod http;
 mod lab;
 mod metrics;
 mod poll;
-mod program;
+pub(crate) mod program;
 pub(crate) mod token;
 
 pub(crate) use broker::{Broker, KEY, OPEN};
