@@ -24,6 +24,8 @@ const NODE: &[(&str, &str)] = &[
     ("provisioner", "./provisioner"),
     ("pause", "./pause"),
 ];
+/// Goes into the image of Prometheus.
+const DISCOVERY: &[(&str, &str)] = &[("discovery", "./discovery")];
 const HELM: &[(&str, &str)] = &[("helm", "helm.sh/helm/v3/cmd/helm")];
 const KUBECTL: &[(&str, &str)] = &[("kubectl", "k8s.io/kubernetes/cmd/kubectl")];
 
@@ -34,6 +36,8 @@ pub(crate) enum Set {
     Api,
     /// Helm, and kubectl where the machine has none.
     Clients,
+    /// What a cluster of the user's needs: the clients, and what goes into images.
+    Remote,
     /// A whole cluster and its clients.
     All,
 }
@@ -41,6 +45,7 @@ pub(crate) enum Set {
 /// Builds what is missing or older than the Go module.
 pub(crate) fn ensure(steps: &Steps, paths: &Paths, set: Set) -> Result<()> {
     steps.run("cluster programs", |step| {
+        let _lock = paths.build_lock()?;
         let module = paths.root.join("e2e/cluster");
         let flags = linker_flags(&module)?;
         let mut built = Vec::new();
@@ -48,7 +53,8 @@ pub(crate) fn ensure(steps: &Steps, paths: &Paths, set: Set) -> Result<()> {
         let groups: &[&[(&str, &str)]] = match set {
             Set::Api => &[API],
             Set::Clients => &[HELM, own_kubectl],
-            Set::All => &[API, NODE, HELM, own_kubectl],
+            Set::Remote => &[HELM, own_kubectl, DISCOVERY],
+            Set::All => &[API, NODE, HELM, own_kubectl, DISCOVERY],
         };
         for (name, package) in groups.iter().copied().flatten() {
             if build(step, paths, &module, name, package, &flags)? {

@@ -210,7 +210,8 @@ fn start(step: &Step, cluster: &Cluster, wanted: Wanted) -> Result<State> {
     Ok(state)
 }
 
-fn require_root() -> Result<()> {
+/// Says so at once when this cannot work.
+pub(crate) fn require_root() -> Result<()> {
     let status = fs::read_to_string("/proc/self/status")?;
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1));
     if user != Some("0") {

@@ -77,6 +77,7 @@ pub(crate) fn build_release(steps: &Steps, paths: &Paths) -> Result<()> {
 /// Builds the images whose inputs changed.
 pub(crate) fn ensure(steps: &Steps, paths: &Paths, images: &[Image]) -> Result<()> {
     steps.run("images", |step| {
+        let _lock = paths.build_lock()?;
         fs::create_dir_all(folder(paths))?;
         rootfs::ensure(step, paths, images)?;
         let mut built = Vec::new();
@@ -142,7 +143,10 @@ fn inputs(paths: &Paths, image: Image) -> Result<(PathBuf, Vec<Input>)> {
         PAUSE => (local("pause"), vec![("pause", paths.bin("pause"))]),
         BASE => (local("base"), vec![("base.tar", rootfs::file(paths, "base"))]),
         REDIS => (local("redis"), vec![("redis.tar", rootfs::file(paths, "redis"))]),
-        PROMETHEUS => (local("prometheus"), vec![("prometheus.tar", rootfs::file(paths, "prometheus"))]),
+        PROMETHEUS => {
+            let root = ("prometheus.tar", rootfs::file(paths, "prometheus"));
+            (local("prometheus"), vec![root, ("discovery", paths.bin("discovery"))])
+        }
         Image(other) => bail!("no image is called {other}"),
     })
 }

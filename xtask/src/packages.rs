@@ -88,7 +88,7 @@ pub(crate) fn ensure(steps: &Steps, groups: &[&'static [Need]]) -> Result<()> {
 fn install(step: &Step, names: &[&str]) -> Result<()> {
     let apt = |args: &[&str]| {
         let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=120"]).args(args);
         command
     };
     let args = [&["install", "-y", "--no-install-recommends"], names].concat();

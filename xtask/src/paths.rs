@@ -1,6 +1,7 @@
 //! Where things stand in the checkout.
 
 use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -33,6 +34,14 @@ impl Paths {
 
     pub(crate) fn logs(&self) -> PathBuf {
         self.cluster.join("logs")
+    }
+
+    /// Waits until no other run builds programs or images of this checkout, and keeps them away.
+    pub(crate) fn build_lock(&self) -> Result<File> {
+        fs::create_dir_all(&self.cluster)?;
+        let file = File::create(self.cluster.join("build.lock"))?;
+        file.lock().context("cannot lock target/cluster/build.lock")?;
+        Ok(file)
     }
 
     /// The path as a user in the checkout would type it.

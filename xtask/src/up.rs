@@ -27,6 +27,7 @@ pub(crate) fn local(steps: &Steps, paths: &Paths, cluster: &Cluster, wanted: Wan
         bold("Switchboard"),
         dim("on a Kubernetes cluster of its own, on this machine")
     ));
+    cluster::require_root()?;
     let _lock = cluster.lock()?;
     let mut state = switchboard_ready(steps, paths, cluster, wanted)?;
     let target = Target::local(paths, cluster);
@@ -86,7 +87,7 @@ pub(crate) fn on_context(steps: &Steps, paths: &Paths, context: &str, registry: 
         dim(&format!("on the cluster of the context {context}"))
     ));
     packages::ensure(steps, &[packages::IMAGES])?;
-    binaries::ensure(steps, paths, binaries::Set::Clients)?;
+    binaries::ensure(steps, paths, binaries::Set::Remote)?;
     images::build_release(steps, paths)?;
     images::ensure(steps, paths, &images::ALL)?;
     images::push(steps, paths, &images::ALL, registry)?;

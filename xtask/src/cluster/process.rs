@@ -76,7 +76,8 @@ pub(super) fn kill(pids: &[u32]) {
 /// A process's name, to tell the user what was ended.
 pub(super) fn name(pid: u32) -> String {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let first = command.split(|byte| *byte == 0).next().unwrap_or_default();
+    // Up to the first argument; some write their state behind their name.
+    let first = command.split(|byte| matches!(byte, 0 | b' ')).next().unwrap_or_default();
     let first = String::from_utf8_lossy(first).into_owned();
     Path::new(&first).file_name().map_or_else(|| "?".to_owned(), |name| name.to_string_lossy().into_owned())
 }

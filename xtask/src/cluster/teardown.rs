@@ -12,6 +12,9 @@ use super::{Cluster, MAX_NODES, State, cgroup, process, require_root, state};
 use crate::steps::{Step, Steps, wait_for};
 use crate::terminal::{dim, say};
 
+/// Where CNI plugins keep what they did.
+const CNI_RESULTS: &str = "/var/lib/cni/results";
+
 /// What was removed, by kind.
 type Removed = BTreeMap<&'static str, Vec<String>>;
 
@@ -121,15 +124,15 @@ fn end_processes(groups: &[String]) -> Result<Vec<String>> {
 fn unmount(step: &Step, folders: &[PathBuf]) -> Result<Vec<String>> {
     let text = fs::read_to_string("/proc/self/mounts").context("cannot read the mounts")?;
     let places = text.lines().rev().filter_map(|line| {
-        let place = PathBuf::from(unescape(line.split(' ').nth(1)?));
-        folders.iter().any(|folder| place.starts_with(folder)).then_some(place)
+        let mut fields = line.split(' ').skip(1);
+        let place = PathBuf::from(unescape(fields.next()?));
+        folders.iter().any(|folder| place.starts_with(folder)).then_some((place, fields.next()?))
     });
     let mut removed = Vec::new();
-    for place in places {
+    for (place, kind) in places {
         // Lazily, as a dying container may still hold it.
         step.run(Command::new("umount").arg("--lazy").arg(&place))?;
-        let last = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        removed.push(last);
+        removed.push(kind.to_owned());
     }
     Ok(removed)
 }
@@ -159,23 +162,38 @@ fn restore(state: &State) {
 }
 
 fn remove_files(cluster: &Cluster, shims: Vec<PathBuf>) -> Result<Vec<String>> {
-    let mut files = shims;
-    files.extend([cluster.data(), cluster.sockets.clone(), cluster.kubeconfig(), state::file(cluster)]);
-    // Tools that have one place for all: pods' addresses, and links to their logs.
+    let mut files: Vec<(&str, PathBuf)> = shims.into_iter().map(|socket| ("shim's socket", socket)).collect();
+    // Tools that have one place for all: the results of pods' networks, and links to pods' logs.
     for index in 1..=MAX_NODES {
         let network = format!("{}-", cluster.unique(&format!("n{index}")));
-        files.extend(entries("/var/lib/cni/results").filter(|file| {
-            file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&network))
-        }));
+        for file in entries(CNI_RESULTS) {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // `<network>-<pod>-eth0`; beside it stands the pod's own loopback.
+            let Some(pod) = name.strip_prefix(&network).and_then(|rest| rest.strip_suffix("-eth0")) else {
+                continue;
+            };
+            files.push(("pod's address", Path::new(CNI_RESULTS).join(format!("cni-loopback-{pod}-lo"))));
+            files.push(("pod's address", file));
+        }
     }
     let ours = |link: &PathBuf| fs::read_link(link).is_ok_and(|to| to.starts_with(cluster.data()));
-    files.extend(entries("/var/log/containers").filter(ours));
+    files.extend(entries("/var/log/containers").filter(ours).map(|link| ("link to a log", link)));
+    files.push(("state", state::file(cluster)));
+    files.push(("kubeconfig", cluster.kubeconfig()));
+    files.push(("data", cluster.data()));
+    // The last, as it says whose all of this is.
+    files.push(("sockets", cluster.sockets.clone()));
+
     let mut removed = Vec::new();
-    for file in files {
+    for (what, file) in files {
         let Ok(kind) = fs::symlink_metadata(&file) else { continue };
         let result = if kind.is_dir() { fs::remove_dir_all(&file) } else { fs::remove_file(&file) };
         result.with_context(|| format!("cannot remove {}", file.display()))?;
-        removed.push(file.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        removed.push(what.to_owned());
+    }
+    if let Some(parent) = cluster.sockets.parent() {
+        // Stays when another cluster uses it.
+        let _ = fs::remove_dir(parent);
     }
     Ok(removed)
 }

@@ -19,6 +19,24 @@ const ROOTS: [(&str, &str); 3] = [
     ("prometheus", "base-files,base-passwd,ca-certificates,coreutils,dash,prometheus,tzdata"),
 ];
 
+/// What the packages bring along that no pod looks at: a node imports in a third of the time without.
+const NEEDLESS: [&str; 14] = [
+    "/usr/share/bug/*",
+    "/usr/share/doc/*",
+    "/usr/share/fonts/*",
+    "/usr/share/info/*",
+    "/usr/share/javascript/*",
+    "/usr/share/lintian/*",
+    "/usr/share/locale/*",
+    "/usr/share/man/*",
+    "/usr/share/perl*",
+    "/usr/lib/*/perl*",
+    "/usr/lib/*/libperl*",
+    "/usr/bin/perl*",
+    "/usr/bin/promtool",
+    "/usr/bin/redis-check-*",
+];
+
 pub(super) fn file(paths: &Paths, name: &str) -> PathBuf {
     super::folder(paths).join(format!("root-{name}.tar"))
 }
@@ -47,7 +65,7 @@ pub(super) fn ensure(step: &Step, paths: &Paths, images: &[Image]) -> Result<()>
 
 fn make(step: &Step, paths: &Paths, release: &str, name: &str, packages: &str) -> Result<()> {
     let (file, mark) = (file(paths, name), file(paths, name).with_extension("made"));
-    let wanted = format!("{release} {packages}");
+    let wanted = format!("{release} {packages} without {}", NEEDLESS.join(" "));
     if file.exists() && fs::read_to_string(&mark).is_ok_and(|made| made == wanted) {
         return Ok(());
     }
@@ -56,9 +74,7 @@ fn make(step: &Step, paths: &Paths, release: &str, name: &str, packages: &str) -
     let mut command = Command::new("mmdebstrap");
     // Unpacked only: nothing of it has to be configured to run one program.
     command.args(["--variant=extract", "--mode=root", "--quiet", &format!("--include={packages}")]);
-    for needless in ["doc", "man", "locale", "info", "javascript", "fonts", "lintian", "bug"] {
-        command.arg(format!("--dpkgopt=path-exclude=/usr/share/{needless}/*"));
-    }
+    command.args(NEEDLESS.map(|path| format!("--dpkgopt=path-exclude={path}")));
     step.run(command.arg(release).arg(&fresh))?;
     fs::rename(&fresh, &file)?;
     Ok(fs::write(mark, wanted)?)
