@@ -1,1 +1,9 @@
 //! Switchboard as a whole, on a real cluster: see the crate's documentation.
+
+mod configuration;
+mod definition;
+mod failures;
+mod messages;
+mod objects;
+mod scaling;
+mod support;
