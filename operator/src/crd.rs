@@ -136,11 +136,12 @@ pub struct BrokerClusterSpec {
     #[schemars(length(max = 16))]
     pub image_pull_secrets: Vec<LocalObjectReference>,
 
-    /// How clients and servers connect.
+    /// How clients and servers connect, all on port 8000 of the Service.
     #[serde(default)]
     pub endpoints: Endpoints,
 
-    /// Who may connect, and with what.
+    /// Who may connect, and with what. Without `anonymous` and without `jwt` no client can connect and only the server
+    /// API works; the condition `Ready` says so.
     #[serde(default)]
     pub auth: Auth,
 

@@ -3,5 +3,6 @@
 mod it {
     mod api;
     mod chart;
+    mod cli;
     mod golden;
 }

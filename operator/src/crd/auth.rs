@@ -3,8 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who may connect. Without `anonymous` and without `jwt` no client can connect, only the server API works; the
-/// condition `Ready` says so.
+/// Who may connect, and with what.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {

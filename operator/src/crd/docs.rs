@@ -91,13 +91,13 @@ fn cell(schema: &Value) -> String {
 
 fn rules(page: &mut String, schema: &Value) {
     for message in messages(schema) {
-        let _ = write!(page, "\nChecked: {message}.\n");
+        let _ = write!(page, "\nRule: {message}.\n");
     }
 }
 
 fn rules_of_field(page: &mut String, name: &str, property: &Value) {
     for message in messages(property) {
-        let _ = write!(page, "\nChecked of `{name}`: {message}.\n");
+        let _ = write!(page, "\nRule for `{name}`: {message}.\n");
     }
 }
 

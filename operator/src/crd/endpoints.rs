@@ -4,7 +4,7 @@ use super::rules;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// How clients and servers connect. All endpoints share the Service's port 8000.
+/// How clients and servers connect.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::one_endpoint(), validation = rules::endpoint_paths())]

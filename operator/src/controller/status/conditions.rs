@@ -135,6 +135,14 @@ impl<'a> Facts<'a> {
             (_, 0) if self.desired == 0 => unknown("Stopped", "there are no instances"),
             (_, 0) if self.ready == 0 => unknown("NoInstances", "no instance is ready yet"),
             (_, 0) => unknown("NoReports", "the operator cannot reach the instances' admin port 9000"),
+            (crossing, all) if crossing == all && all < self.ready as usize => unknown(
+                "SomeSilent",
+                format!(
+                    "{} of {} instances did not answer the operator",
+                    self.ready - all as i32,
+                    self.ready
+                ),
+            ),
             (crossing, all) if crossing == all => {
                 yes("ProbesReturn", "every instance gets its own probes back through Redis")
             }

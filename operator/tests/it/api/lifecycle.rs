@@ -44,12 +44,29 @@ async fn a_new_cluster_gets_all_its_objects_and_becomes_ready() {
     assert_eq!(status.redis.unwrap().topology, "Standalone");
     assert_eq!(reason(&cluster, "Progressing").unwrap(), "Complete");
     assert_eq!(reason(&cluster, "Degraded").unwrap(), "AsExpected");
+    assert_eq!(
+        row(&fixture).await,
+        [json!("chat"), json!(2), json!(2), json!("Running"), json!(0), json!("Ready")]
+    );
     until("events tell the story", async || {
         let events = fixture.api::<Event>().list(&ListParams::default()).await.expect("a list");
         let told = |reason: &str| events.iter().any(|event| event.reason.as_deref() == Some(reason));
         told("Created") && told("Ready")
     })
     .await;
+}
+
+/// What `kubectl get bc` shows, without the age.
+async fn row(fixture: &Fixture) -> Vec<serde_json::Value> {
+    let path = format!("/apis/switchboard.dev/v1alpha1/namespaces/{}/brokerclusters", fixture.namespace);
+    let request = hyper::Request::get(path).header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    let table: serde_json::Value =
+        fixture.client.request(request.body(Vec::new()).expect("a request")).await.expect("a table");
+    let columns = table["columnDefinitions"].as_array().expect("it has columns");
+    let names: Vec<_> =
+        columns.iter().filter(|column| column["priority"] == 0).map(|column| &column["name"]).collect();
+    assert_eq!(names, ["Name", "Desired", "Ready", "Redis", "Connections", "Status", "Age"]);
+    table["rows"][0]["cells"].as_array().expect("it has cells")[..6].to_vec()
 }
 
 #[tokio::test]

@@ -179,6 +179,15 @@ fn the_operator_cannot_reach_the_instances() {
 }
 
 #[test]
+fn one_instance_does_not_answer() {
+    let mut world = world();
+    world.observed.health.remove("chat-1");
+    let expected =
+        ["True Ready", "False Complete", "False AsExpected", "True Connected", "Unknown SomeSilent"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
 fn the_spec_is_wrong() {
     let world = world();
     let rejection = Rejection::Spec(vec!["no".into()]);
