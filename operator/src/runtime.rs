@@ -37,6 +37,8 @@ const CONCURRENCY: u16 = 8;
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// How long reconciles that are under way may take to end, once the operator is asked to.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
+/// After how long the first lists are worth a warning.
+const FILLING: Duration = Duration::from_secs(15);
 /// How often what is remembered of deleted clusters is dropped.
 const FORGET: Duration = Duration::from_secs(600);
 
@@ -175,7 +177,16 @@ async fn filled(stores: &Stores) -> anyhow::Result<()> {
         stores.disruption_budgets.wait_until_ready().await?;
         stores.pods.wait_until_ready().await
     };
-    all.await.context("a watch ended before its cache was filled")
+    let mut all = std::pin::pin!(all);
+    loop {
+        match tokio::time::timeout(FILLING, &mut all).await {
+            Ok(filled) => return filled.context("a watch ended before its cache was filled"),
+            Err(_) => tracing::warn!(
+                "the caches are still not filled: the CustomResourceDefinition may be missing, or a right to list \
+                 and watch"
+            ),
+        }
+    }
 }
 
 /// Makes leading known, and looks at every cluster when it begins. Never ends.

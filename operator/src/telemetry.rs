@@ -1,5 +1,6 @@
 //! Logs.
 
+use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// The form of log lines.
@@ -19,7 +20,10 @@ pub fn init(filter: &str, format: Format) -> anyhow::Result<()> {
     })?;
     let registry = tracing_subscriber::registry().with(filter);
     match format {
-        Format::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).init(),
+        Format::Text => {
+            let colours = std::io::stderr().is_terminal();
+            registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).init();
+        }
         Format::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).init(),
     }
     Ok(())
