@@ -34,7 +34,6 @@ const NEEDLESS: [&str; 14] = [
     "/usr/lib/*/libperl*",
     "/usr/bin/perl*",
     "/usr/bin/promtool",
-    "/usr/bin/redis-check-*",
 ];
 
 pub(super) fn file(paths: &Paths, name: &str) -> PathBuf {
