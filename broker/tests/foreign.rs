@@ -1,1 +1,162 @@
-//! Tests to come: foreign.
+//! Clients that other people wrote: the official `centrifuge` client of the npm registry, on Node.js.
+//!
+//! The scripts in `foreign/` take URLs, so that they run against brokers anywhere.
+
+mod node;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use parking_lot::Mutex;
+use serde_json::json;
+use switchboard::backplane::memory::Memory;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+
+use crate::support::{
+    Broker, OPEN,
+    token::{SECRET, in_seconds, token},
+    within,
+};
+use node::Script;
+
+fn url(address: SocketAddr) -> String {
+    format!("ws://{address}/connection/websocket")
+}
+
+async fn pair() -> [Broker; 2] {
+    let memory = Arc::new(Memory::default());
+    let broker = async |id| Broker::joining(&memory, &format!("{OPEN}instance: {{id: {id}}}\n")).await;
+    [broker("chat-0").await, broker("chat-1").await]
+}
+
+#[tokio::test]
+async fn clients_talk_on_one_instance() {
+    let broker = Broker::start(OPEN).await;
+    let url = url(broker.client_address);
+    Script::start("talk.mjs", &[&url, &url, "room"]).await.succeeds().await;
+}
+
+#[tokio::test]
+async fn clients_talk_across_two_instances() {
+    let [a, b] = pair().await;
+    let (url_a, url_b) = (url(a.client_address), url(b.client_address));
+    Script::start("talk.mjs", &[&url_a, &url_b, "room"]).await.succeeds().await;
+    // Everything went over the backplane, and nothing twice: bob's messages to ann and ann's to bob.
+    assert!(a.metric("deliveries_total", &[("origin", "remote")]).await >= 4);
+    assert!(b.metric("deliveries_total", &[("origin", "remote")]).await >= 501);
+    assert_eq!(a.metric("subscriptions", &[]).await, 0);
+}
+
+#[tokio::test]
+async fn batches_are_answered_command_by_command() {
+    let broker = Broker::start(OPEN).await;
+    Script::start("batch.mjs", &[&url(broker.client_address), "room"]).await.succeeds().await;
+}
+
+#[tokio::test]
+async fn refusals_are_understood() {
+    let open = Broker::start(OPEN).await;
+    let strict = Broker::start(&format!("auth: {{jwt: {{hmac_secret: \"{SECRET}\"}}}}\n")).await;
+    let urls = [url(open.client_address), url(strict.client_address)];
+    Script::start("refusals.mjs", &[&urls[0], &urls[1]]).await.succeeds().await;
+}
+
+#[tokio::test]
+async fn expired_tokens_are_renewed() {
+    let yaml = format!(
+        "auth: {{jwt: {{hmac_secret: \"{SECRET}\"}}}}\nchannels: {{namespaces: [{{name: \"\", subscribe: token}}]}}\n"
+    );
+    let broker = Broker::start(&yaml).await;
+    let connection = |seconds| token(&json!({"sub": "ann", "exp": in_seconds(seconds)}));
+    let subscription = |seconds| token(&json!({"sub": "ann", "channel": "room", "exp": in_seconds(seconds)}));
+    let arguments = [
+        url(broker.client_address),
+        connection(-5),
+        connection(4),
+        connection(600),
+        "room".to_owned(),
+        subscription(-5),
+        subscription(600),
+    ];
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    Script::start("tokens.mjs", &arguments).await.succeeds().await;
+    assert_eq!(broker.ended("expired").await, 1);
+}
+
+/// One address before several brokers, as a Service is: a connection goes to whoever is behind it at the time.
+struct Service {
+    address: SocketAddr,
+    behind: Arc<Mutex<SocketAddr>>,
+    connections: Arc<Mutex<Vec<AbortHandle>>>,
+}
+
+impl Service {
+    async fn before(broker: &Broker) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, behind) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(broker.client_address)));
+        let connections = Arc::<Mutex<Vec<AbortHandle>>>::default();
+        let (goes_to, under_way) = (behind.clone(), connections.clone());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let behind = *goes_to.lock();
+                let connection = tokio::spawn(async move {
+                    let Ok(mut broker) = TcpStream::connect(behind).await else { return };
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut broker).await;
+                });
+                under_way.lock().push(connection.abort_handle());
+            }
+        });
+        Self { address, behind, connections }
+    }
+
+    fn goes_to(&self, broker: &Broker) {
+        *self.behind.lock() = broker.client_address;
+    }
+
+    /// Every connection ends without a word, as when a node is lost.
+    fn cut(&self) {
+        self.connections.lock().drain(..).for_each(|connection| connection.abort());
+    }
+}
+
+async fn publish(broker: &Broker, data: &str) {
+    let answer = broker.api("publish", &json!({"channel": "room", "data": data})).await;
+    assert_eq!(answer, json!({"result": {}}));
+}
+
+#[tokio::test]
+async fn a_client_of_a_drained_instance_comes_back_on_another_and_listens_on() {
+    let [a, b] = pair().await;
+    let service = Service::before(&a).await;
+    let mut script = Script::start("stay.mjs", &[&url(service.address), "room"]).await;
+    script.says("subscribed").await;
+    publish(&b, "before").await;
+    script.says("received \"before\"").await;
+
+    service.goes_to(&b);
+    let drained = within("the end of the drain", a.drain()).await;
+    assert_eq!((drained.closed, drained.left), (1, 0));
+    script.says("connecting 3001").await;
+    script.says("subscribed").await;
+    assert_eq!(b.metric("subscriptions", &[]).await, 1);
+    publish(&b, "end").await;
+    script.says("received \"end\"").await;
+    script.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_client_of_an_instance_that_was_cut_off_comes_back_too() {
+    let [a, b] = pair().await;
+    let service = Service::before(&a).await;
+    let mut script = Script::start("stay.mjs", &[&url(service.address), "room"]).await;
+    script.says("subscribed").await;
+    service.goes_to(&b);
+    service.cut();
+    script.says("connecting 1").await;
+    script.says("subscribed").await;
+    publish(&b, "end").await;
+    script.says("received \"end\"").await;
+    script.succeeds().await;
+}

@@ -1,0 +1,44 @@
+// Tokens: the client asks its application for a new one when the broker says that one has expired.
+
+import assert from 'node:assert/strict';
+import { client, given, next, received, within } from './support.mjs';
+
+const [url, expired, short, long, channel, expiredGrant, grant] = given(
+  'URL', 'EXPIRED', 'SHORT', 'LONG', 'CHANNEL', 'EXPIRED_GRANT', 'GRANT',
+);
+
+const tokens = [short, long];
+const ann = client(url, { token: expired, getToken: async () => tokens.shift() });
+const errors = [];
+ann.on('error', (context) => errors.push(context.error.code));
+let disconnects = 0;
+ann.on('disconnected', () => { disconnects += 1; });
+
+const first = next(ann, 'connected');
+ann.connect();
+await first;
+assert.deepEqual(errors, [109], 'the expired token was answered so');
+assert.deepEqual(tokens, [long], 'and a new one was asked for once');
+
+// A subscription whose token has expired gets a new one in the same way.
+const grants = [grant];
+const hears = ann.newSubscription(channel, { token: expiredGrant, getToken: async () => grants.shift() });
+hears.received = [];
+hears.on('publication', (context) => hears.received.push(context.data));
+const subscribed = next(hears, 'subscribed');
+hears.subscribe();
+await subscribed;
+assert.deepEqual(grants, []);
+await hears.publish('early');
+await received(hears, ['early']);
+
+// The short token ends while the client is connected: it comes back with the long one by itself.
+const context = await next(ann, 'connecting');
+assert.equal(context.code, 3005);
+await next(ann, 'connected');
+assert.deepEqual(tokens, []);
+await within('the subscription is back', hears.ready());
+await hears.publish('late');
+await received(hears, ['early', 'late']);
+assert.equal(disconnects, 0, 'the application never saw it disconnected');
+ann.disconnect();
