@@ -14,6 +14,7 @@ pub mod process;
 pub mod prometheus;
 pub mod publisher;
 pub mod report;
+pub mod script;
 pub mod status;
 pub mod visitor;
 pub mod wait;

@@ -3,6 +3,7 @@
 mod configuration;
 mod definition;
 mod failures;
+mod foreign;
 mod messages;
 mod objects;
 mod scaling;

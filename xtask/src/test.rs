@@ -141,6 +141,12 @@ fn on_a_cluster<'a>(
     cluster::down(steps, cluster)?;
     up::switchboard_ready(steps, paths, cluster, Wanted::default())?;
     up::system(steps, &up::Target::local(paths, cluster))?;
+    // Nothing leads out of the cluster's network: what the tests need from outside is fetched before.
+    steps.run("npm clients", |step| {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(paths.root.join("broker/tests/foreign"));
+        step.run(&mut npm)
+    })?;
     for suite in suites {
         let mut inside = cluster.inside();
         inside.env("KUBECTL", programs::kubectl(paths)).env("AUDIT_LOG", cluster.audit_log());

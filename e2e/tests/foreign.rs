@@ -1,0 +1,74 @@
+//! The official `centrifuge` client of the npm registry, over two pods.
+
+use std::{net::SocketAddr, time::Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::{
+    brokers::{Brokers, CHAT, small},
+    http,
+    lab::Lab,
+    report::time,
+    script::Script,
+    wait::LONG,
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use crate::support::ROOM;
+
+fn url(address: SocketAddr) -> String {
+    format!("ws://{address}/connection/websocket")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_client_over_pods() -> Result<()> {
+    Lab::run("foreign-client", async |lab| {
+        let brokers = Brokers::create(lab, CHAT, small(2)).await?;
+        let begun = Instant::now();
+        let (first, second) = (url(brokers.address(0).await?), url(brokers.address(1).await?));
+        Script::start("talk.mjs", &[&first, &second, ROOM])?.succeeds().await?;
+        lab.report.say(
+            "test",
+            format!(
+                "two clients on two pods talked, saw each other, left and came again; in {}",
+                time(begun.elapsed())
+            ),
+        );
+
+        let mut script = Script::start("stay.mjs", &[&url(brokers.service().await?), ROOM])?;
+        script.says("subscribed").await?;
+        publish(&brokers, "before").await?;
+        script.says("received \"before\"").await?;
+        let home = home(&brokers).await?;
+        lab.report.say("test", format!("the client is on {home}, through the Service; deletes that pod"));
+        let deleted = Instant::now();
+        lab.api::<Pod>().delete(&home, &DeleteParams::default()).await?;
+        script.says("connecting 3001").await?;
+        lab.report.say("centrifuge", format!("connecting 3001 after {}", time(deleted.elapsed())));
+        script.says("subscribed").await?;
+        lab.report.say("centrifuge", format!("subscribed again after {}", time(deleted.elapsed())));
+        publish(&brokers, "end").await?;
+        script.says("received \"end\"").await?;
+        script.succeeds().await?;
+        brokers.settled(LONG).await.map(drop)
+    })
+    .await
+}
+
+/// The instance that has the only client.
+async fn home(brokers: &Brokers<'_>) -> Result<String> {
+    for ordinal in [0, 1] {
+        if brokers.health(ordinal).await?["connections"] == 1 {
+            return Ok(brokers.instance(ordinal));
+        }
+    }
+    None.context("no instance has one client")
+}
+
+async fn publish(brokers: &Brokers<'_>, data: &str) -> Result<()> {
+    let body = json!({"channel": ROOM, "data": data});
+    let answer = http::call(brokers.service().await?, "publish", &brokers.api_key().await?, &body).await?;
+    ensure!(answer == json!({"result": {}}), "the server API answered {answer}");
+    Ok(())
+}
