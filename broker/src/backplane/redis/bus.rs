@@ -5,11 +5,7 @@
 //! at once, and the busier the broker is, the more messages share a packet, a command, a system call and a
 //! round trip. Within a channel the order is that of the calls.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -17,30 +13,28 @@ use tokio::sync::Notify;
 use super::{
     connect::{Failure, Wire},
     keys::Keys,
-    resp::{self, Frame},
 };
 use crate::{
     backplane::{ANSWER_WITHIN, Ack, Envelope, Unavailable, envelope::write_header},
     message::{Address, Channel},
-    metrics::{Direction, EnvelopeDrop, Metrics, RedisCommand},
+    metrics::Metrics,
 };
+
+mod batch;
+mod flight;
+
+use batch::{Batch, KEPT_PACKETS, PACKET_LIMIT, count_dropped};
+use flight::Flight;
 
 /// Bytes that may wait to be sent. Past it a publish is refused.
 const QUEUE_LIMIT: usize = 16 * 1024 * 1024;
 
-/// A packet that has grown past this is followed by another one.
-const PACKET_LIMIT: usize = 512 * 1024;
-
 /// How much is handed to the connection at a time.
 const WRITE_SIZE: usize = 1024 * 1024;
 
-/// Batches that may wait for their replies. A second one halves the wait of what is said while the first is
-/// under way; more would only make the batches smaller.
+/// Batches that may wait for their replies. A second one shortens the wait of what is said while the first is
+/// under way, where Redis is far; more would only make the batches smaller.
 const BATCHES_IN_FLIGHT: usize = 2;
-
-/// Buffers larger than this are not kept for the next batch, nor are more of them than this.
-const KEPT_BUFFER: usize = 64 * 1024;
-const KEPT_PACKETS: usize = 256;
 
 /// Whether there is somebody to publish to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,24 +63,6 @@ struct State {
     open: HashMap<Channel, usize>,
     /// Bytes in the batch, and in the one that is being written.
     queued: usize,
-}
-
-/// Packets to send. The slots past `used` are empty and keep their buffers.
-#[derive(Default)]
-struct Batch {
-    packets: Vec<Packet>,
-    used: usize,
-    /// When its first envelope came.
-    since: Option<Instant>,
-}
-
-#[derive(Default)]
-struct Packet {
-    /// The pub/sub name.
-    name: Vec<u8>,
-    body: Vec<u8>,
-    acks: Vec<Ack>,
-    envelopes: u64,
 }
 
 impl Bus {
@@ -282,14 +258,6 @@ impl Bus {
     }
 }
 
-fn count_dropped(metrics: &Metrics, why: Unavailable, envelopes: u64) {
-    let reason = match why {
-        Unavailable::QueueFull => EnvelopeDrop::QueueFull,
-        _ => EnvelopeDrop::Unavailable,
-    };
-    metrics.envelopes_dropped.add(reason, envelopes);
-}
-
 impl State {
     /// Changes the phase; nothing comes after the end.
     fn enter(&mut self, phase: Phase) {
@@ -298,161 +266,5 @@ impl State {
             (Phase::Closed, _) | (Phase::Alone, Phase::Lost) => {}
             _ => self.phase = phase,
         }
-    }
-}
-
-impl Batch {
-    /// Begins a packet and says where it is.
-    fn start(&mut self, head: &[u8], queued: &mut usize, name: impl FnOnce(&mut Vec<u8>)) -> usize {
-        if self.used == 0 {
-            self.since = Some(Instant::now());
-        }
-        if self.used == self.packets.len() {
-            self.packets.push(Packet::default());
-        }
-        let packet = &mut self.packets[self.used];
-        name(&mut packet.name);
-        packet.body.extend_from_slice(head);
-        *queued += packet.name.len() + packet.body.len();
-        self.used += 1;
-        self.used - 1
-    }
-
-    /// Tells those who wait that it failed.
-    fn fail(&mut self, why: Unavailable, metrics: &Metrics) {
-        for packet in &mut self.packets[..self.used] {
-            count_dropped(metrics, why, packet.envelopes);
-            packet.acks.drain(..).for_each(|ack| ack.done(Err(why)));
-        }
-        self.recycle();
-    }
-
-    fn bytes(&self) -> usize {
-        self.packets[..self.used].iter().map(|packet| packet.name.len() + packet.body.len()).sum()
-    }
-
-    /// Makes it empty, with its buffers ready to be used again.
-    fn recycle(&mut self) {
-        self.packets.truncate(KEPT_PACKETS);
-        for packet in self.packets.iter_mut().take(self.used) {
-            packet.name.clear();
-            packet.body.clear();
-            packet.acks.clear();
-            packet.envelopes = 0;
-            if packet.body.capacity() > KEPT_BUFFER {
-                packet.body = Vec::new();
-            }
-            if packet.acks.capacity() > KEPT_PACKETS {
-                packet.acks = Vec::new();
-            }
-        }
-        self.used = 0;
-        self.since = None;
-    }
-}
-
-impl Packet {
-    fn push(&mut self, envelope: &Envelope<'_>, ack: Ack, queued: &mut usize) {
-        let before = self.body.len();
-        envelope.write(&mut self.body);
-        *queued += self.body.len() - before;
-        self.acks.push(ack);
-        self.envelopes += 1;
-    }
-}
-
-/// What is being sent, and what has been sent and is not answered. Whoever still waits when it ends is told.
-struct Flight<'a> {
-    batch: Batch,
-    /// The batch's commands as bytes.
-    out: Vec<u8>,
-    /// Per batch, how many commands are not answered yet, and when it was sent.
-    batches: VecDeque<(usize, Instant)>,
-    /// Per command, how many acks wait for its reply, and how many envelopes it carries.
-    commands: VecDeque<(usize, u64)>,
-    acks: VecDeque<Ack>,
-    /// When something was last answered.
-    answered: Instant,
-    /// What those are told who still wait at the end.
-    why: Unavailable,
-    /// Whether a refusal has been logged: one for each connection is enough.
-    refused: bool,
-    metrics: &'a Metrics,
-}
-
-impl<'a> Flight<'a> {
-    fn new(metrics: &'a Metrics) -> Self {
-        Self {
-            batch: Batch::default(),
-            out: Vec::new(),
-            batches: VecDeque::new(),
-            commands: VecDeque::new(),
-            acks: VecDeque::new(),
-            answered: Instant::now(),
-            why: Unavailable::Disconnected,
-            refused: false,
-            metrics,
-        }
-    }
-
-    fn depart(&mut self) {
-        self.out.clear();
-        self.batches.push_back((self.batch.used, Instant::now()));
-    }
-
-    fn board(&mut self, slot: usize) {
-        let packet = &mut self.batch.packets[slot];
-        resp::write_command(&[b"PUBLISH", &packet.name, &packet.body], &mut self.out);
-        self.commands.push_back((packet.acks.len(), packet.envelopes));
-        self.acks.extend(packet.acks.drain(..));
-        self.metrics.envelopes.add(Direction::Sent, packet.envelopes);
-        packet.envelopes = 0;
-    }
-
-    fn departed(&mut self) {
-        self.batch.recycle();
-        if self.out.capacity() > 2 * WRITE_SIZE {
-            self.out = Vec::new();
-        }
-    }
-
-    /// How long the server has owed an answer.
-    fn waited(&self) -> Duration {
-        self.batches.front().map(|(_, sent)| self.answered.max(*sent).elapsed()).unwrap_or_default()
-    }
-
-    fn replied(&mut self, frame: &Frame<'_>) -> Result<(), Failure> {
-        let outcome = match frame {
-            Frame::Reply => Ok(()),
-            Frame::Error(error) => {
-                if !std::mem::replace(&mut self.refused, true) {
-                    tracing::warn!(error = %String::from_utf8_lossy(error), "Redis refused PUBLISH");
-                }
-                Err(Unavailable::Refused)
-            }
-            _ => return Ok(()),
-        };
-        let unexpected = || Failure::new("Redis sent an answer to nothing");
-        let (acks, envelopes) = self.commands.pop_front().ok_or_else(unexpected)?;
-        if let Err(why) = outcome {
-            count_dropped(self.metrics, why, envelopes);
-        }
-        self.acks.drain(..acks).for_each(|ack| ack.done(outcome));
-        let (left, sent) = self.batches.front_mut().ok_or_else(unexpected)?;
-        *left -= 1;
-        if *left == 0 {
-            self.metrics.redis_commands.get(RedisCommand::Publish).observe(sent.elapsed().as_secs_f64());
-            self.batches.pop_front();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        let envelopes = self.commands.iter().map(|(_, envelopes)| envelopes).sum();
-        count_dropped(self.metrics, self.why, envelopes);
-        self.acks.drain(..).for_each(|ack| ack.done(Err(self.why)));
-        self.batch.fail(self.why, self.metrics);
     }
 }
