@@ -35,31 +35,34 @@ impl Receiver {
         if packet.is_from(&self.hub.address) {
             return self.hub.metrics.envelopes_dropped.add(EnvelopeDrop::Own, packet.count() as u64);
         }
-        let channel = self.keys.read_channel(name);
-        let mut received = 0;
-        for envelope in packet {
-            match (envelope, channel) {
-                (Err(error), _) => {
-                    self.drop_one(error);
-                    continue;
-                }
-                (Ok(Envelope::AskChannels(number, pattern)), None) => {
-                    self.survey.asked(&self.hub, &self.bus, packet.sender(), number, pattern);
-                }
-                (Ok(Envelope::Channels(number, answer)), None) => {
-                    self.survey.answered(&packet.sender(), number, answer);
-                }
-                (Ok(envelope), Some(channel)) => {
-                    self.hub.deliver(channel, &envelope, Origin::Remote);
-                }
-                (Ok(_), None) => {
-                    self.hub.metrics.envelopes_dropped.inc(EnvelopeDrop::NoTarget);
-                    continue;
-                }
+        let received = match self.keys.read_channel(name) {
+            Some(channel) => {
+                self.hub.deliver_all(channel, packet.filter_map(Result::ok), Origin::Remote);
+                packet
+                    .map(|envelope| envelope.map_err(|error| self.drop_one(error)))
+                    .filter(Result::is_ok)
+                    .count()
             }
-            received += 1;
+            None => packet.filter(|envelope| self.answer(&packet, envelope)).count(),
+        };
+        self.hub.metrics.envelopes.add(Direction::Received, received as u64);
+    }
+
+    /// What another instance asked or answered; whether it was that.
+    fn answer(&self, packet: &Packet<'_>, envelope: &Result<Envelope<'_>, PacketError>) -> bool {
+        match *envelope {
+            Ok(Envelope::AskChannels(number, pattern)) => {
+                self.survey.asked(&self.hub, &self.bus, packet.sender(), number, pattern);
+                return true;
+            }
+            Ok(Envelope::Channels(number, answer)) => {
+                self.survey.answered(&packet.sender(), number, answer);
+                return true;
+            }
+            Ok(_) => self.hub.metrics.envelopes_dropped.inc(EnvelopeDrop::NoTarget),
+            Err(error) => self.drop_one(error),
         }
-        self.hub.metrics.envelopes.add(Direction::Received, received);
+        false
     }
 
     fn drop_one(&self, error: PacketError) {
