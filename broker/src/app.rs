@@ -9,7 +9,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin::Admin,
     auth::{ApiKeys, Authenticator, Namespaces},
-    backplane::{Backplane, StartError, memory::MemoryBackplane, redis::RedisBackplane},
+    backplane::redis::RedisBackplane,
+    backplane::{Backplane, StartError, memory::MemoryBackplane},
     config::Config,
     drain::{Drain, Drained},
     endpoint::{Gateway, Phase, accept, http, websocket},

@@ -28,7 +28,7 @@ enum Command {
     Run(Configured),
     /// Check the configuration and tell what a broker would do with it.
     Check(Configured),
-    /// Ask a running broker to send its clients elsewhere and to end, and wait until it has.
+    /// Ask a running broker to send its clients elsewhere, and wait until it has; a signal then ends it at once.
     Drain {
         /// The broker's admin address.
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000")]

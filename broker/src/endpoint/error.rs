@@ -25,6 +25,8 @@ pub enum ErrorCode {
     NotAvailable,
     /// The token has expired: get a new one.
     TokenExpired,
+    /// More at once than the broker takes.
+    TooManyRequests,
 }
 
 impl ErrorCode {
@@ -40,6 +42,7 @@ impl ErrorCode {
             Self::BadRequest | Self::BadChannel => 107,
             Self::NotAvailable => 108,
             Self::TokenExpired => 109,
+            Self::TooManyRequests => 111,
         }
     }
 
@@ -55,12 +58,13 @@ impl ErrorCode {
             Self::BadRequest | Self::BadChannel => "bad request",
             Self::NotAvailable => "not available",
             Self::TokenExpired => "token expired",
+            Self::TooManyRequests => "too many requests",
         }
     }
 
     /// Whether the client should try again.
     pub fn is_temporary(self) -> bool {
-        self == Self::Internal
+        matches!(self, Self::Internal | Self::TooManyRequests)
     }
 
     /// How the refusal is counted.
@@ -76,6 +80,7 @@ impl ErrorCode {
             Self::BadRequest => Rejection::Malformed,
             Self::NotAvailable => Rejection::NotAvailable,
             Self::TokenExpired => Rejection::ExpiredToken,
+            Self::TooManyRequests => Rejection::TooManyRequests,
         }
     }
 }

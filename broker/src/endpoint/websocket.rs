@@ -11,7 +11,7 @@ use axum::{
 };
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::Semaphore};
 use tokio_util::task::TaskTracker;
 use tungstenite::handshake::derive_accept_key;
 
@@ -26,12 +26,17 @@ pub mod session;
 
 use connection::Connection;
 
+/// Questions of all clients to the backplane that may be under way together.
+const QUESTIONS: usize = 1024;
+
 /// What every connection of the endpoint shares.
 pub struct Endpoint {
     gateway: Arc<Gateway>,
     encoder: Arc<dyn Encoder>,
     settings: Settings,
     connections: TaskTracker,
+    /// How many more questions to the backplane may be under way.
+    questions: Arc<Semaphore>,
     metrics: EndpointMetrics,
 }
 
@@ -56,7 +61,8 @@ impl Endpoint {
     /// An endpoint whose connections are counted by `connections`, so that a drain can wait for them.
     pub fn new(gateway: Arc<Gateway>, settings: Settings, connections: TaskTracker) -> Self {
         let metrics = gateway.hub.metrics.endpoint(EndpointKind::WebSocket.as_str());
-        Self { gateway, encoder: Arc::new(JsonOverWebSocket), settings, connections, metrics }
+        let questions = Arc::new(Semaphore::new(QUESTIONS));
+        Self { gateway, encoder: Arc::new(JsonOverWebSocket), settings, connections, questions, metrics }
     }
 
     /// The route of the endpoint.

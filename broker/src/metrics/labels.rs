@@ -130,6 +130,8 @@ label! {
         ChannelLimit = "channel_limit",
         /// Known, but not offered here.
         NotAvailable = "not_available",
+        /// More questions at once than the broker takes.
+        TooManyRequests = "too_many_requests",
         /// The backplane could not do its part.
         Unavailable = "unavailable",
         /// A middleware refused it.
@@ -161,6 +163,7 @@ impl Rejection {
             | Self::NotSubscribed
             | Self::ChannelLimit
             | Self::NotAvailable
+            | Self::TooManyRequests
             | Self::Unavailable => "router",
             Self::Middleware => "middleware",
             Self::Logic => "logic",

@@ -257,7 +257,10 @@ impl Session {
     ) -> Result<(), ErrorCode> {
         let channel = self.gateway().presence_channel(client, channel)?;
         let (gateway, outbox) = (self.gateway().clone(), self.outbox.clone());
-        self.endpoint.connections.spawn(async move {
+        let questions = self.endpoint.questions.clone();
+        let under_way = questions.try_acquire_owned().map_err(|_| ErrorCode::TooManyRequests)?;
+        tokio::spawn(async move {
+            let _under_way = under_way;
             match gateway.backplane.presence(&channel).await {
                 Ok(members) => reply(&members, id, &outbox),
                 Err(_) => answer(&outbox, id, &Reply::Error(ErrorCode::Internal)),
