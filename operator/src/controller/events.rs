@@ -1,8 +1,7 @@
 //! What `kubectl describe bc` tells: one event per change, none per reconcile.
 
-use super::{apply::Changes, build::FIELD_MANAGER};
+use super::{apply::Changes, build::FIELD_MANAGER, status::Change};
 use crate::crd::BrokerCluster;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Client, Resource, ResourceExt,
     runtime::events::{Event, EventType, Recorder, Reporter},
@@ -36,24 +35,24 @@ impl Events {
         self.listed(cluster, "Removed", "removed what is no longer wanted:", removed).await;
     }
 
-    /// Tells of conditions that changed.
-    pub async fn conditions(&self, cluster: &BrokerCluster, changed: &[Condition]) {
-        for condition in changed {
-            let is_bad = match condition.type_.as_str() {
-                "Degraded" => condition.status == "True",
-                "RedisReady" | "DataPathReady" => condition.status == "False",
-                _ => false,
+    /// Tells of conditions that changed, as far as somebody would want to know.
+    pub async fn conditions(&self, cluster: &BrokerCluster, changes: &[Change]) {
+        for Change { condition, before } in changes {
+            let was = |status: &str| before.as_deref() == Some(status);
+            let (type_, reason) = match (condition.type_.as_str(), condition.status.as_str()) {
+                ("Degraded", "True") => (EventType::Warning, condition.reason.as_str()),
+                // What has not been there yet is not lost.
+                ("RedisReady" | "DataPathReady", "False") if was("True") => {
+                    (EventType::Warning, &*condition.reason)
+                }
+                ("Ready" | "RedisReady" | "DataPathReady", "True") if !was("True") => {
+                    (EventType::Normal, condition.type_.as_str())
+                }
+                ("Progressing", "True") if condition.reason == "RollingOut" => {
+                    (EventType::Normal, "RollingOut")
+                }
+                _ => continue,
             };
-            let is_worth_telling = is_bad
-                || condition.status == "True"
-                    && matches!(condition.type_.as_str(), "Ready" | "RedisReady" | "DataPathReady")
-                || condition.type_ == "Progressing" && condition.reason == "RollingOut";
-            if !is_worth_telling {
-                continue;
-            }
-            let reason =
-                if is_bad || condition.type_ == "Progressing" { &condition.reason } else { &condition.type_ };
-            let type_ = if is_bad { EventType::Warning } else { EventType::Normal };
             self.publish(cluster, type_, reason, condition.message.clone()).await;
         }
     }

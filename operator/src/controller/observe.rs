@@ -1,5 +1,9 @@
 //! What is there: from the caches, from the Secrets themselves, and from the brokers. No writes.
 
+mod pods;
+
+pub use pods::ObservedPod;
+
 use super::{
     Context, Error,
     build::Names,
@@ -11,14 +15,11 @@ use super::{
     validate::secret_references,
 };
 use crate::crd::BrokerCluster;
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{Pod, Secret as KubernetesSecret},
-};
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret as KubernetesSecret};
+use k8s_openapi::jiff::Timestamp;
 use kube::{Api, ResourceExt};
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
     sync::Arc,
 };
 
@@ -36,21 +37,10 @@ pub struct Observed {
     pub redis: Option<Arc<StatefulSet>>,
     /// The brokers' pods by ordinal, also those that are leaving.
     pub pods: BTreeMap<i32, ObservedPod>,
+    /// Redis' pod.
+    pub redis_pod: Option<ObservedPod>,
     /// What the brokers say, by instance ID.
     pub health: BTreeMap<String, Report>,
-}
-
-/// One broker's pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObservedPod {
-    /// Its name, which is the instance ID.
-    pub id: String,
-    /// Whether it takes clients.
-    pub ready: bool,
-    /// Where it is reached.
-    pub ip: Option<IpAddr>,
-    /// Why it does not run, if Kubernetes says so: an image that cannot be pulled, a crash.
-    pub trouble: Option<String>,
 }
 
 impl Observed {
@@ -71,9 +61,14 @@ pub async fn observe(cluster: &BrokerCluster, context: &Context) -> Result<Obser
     let mut live = context.stores.live(&namespace, &name);
     let redis_password = secrets.generated(&names.redis_auth(), "password", &mut live).await?;
     let api_key = secrets.generated(&names.api_key(), "key", &mut live).await?;
-    let pods: BTreeMap<i32, ObservedPod> = (context.stores.pods(&namespace, &name).iter())
-        .filter_map(|pod| Some((ordinal(&names.broker(), &pod.name_any())?, observe_pod(pod))))
-        .collect();
+    let (found, now) = (context.stores.pods(&namespace, &name), Timestamp::now());
+    let of = |set: String| {
+        let pods = found
+            .iter()
+            .filter_map(move |pod| Some((ordinal(&set, &pod.name_any())?, pods::observe(pod, now))));
+        pods.collect::<BTreeMap<i32, ObservedPod>>()
+    };
+    let pods = of(names.broker());
     let reachable = pods.values().filter(|pod| pod.ready).filter_map(|pod| Some((pod.id.clone(), pod.ip?)));
     let health = context.health.ask(reachable.collect()).await;
     Ok(Observed {
@@ -83,42 +78,8 @@ pub async fn observe(cluster: &BrokerCluster, context: &Context) -> Result<Obser
         brokers: context.stores.stateful_set(&namespace, &names.broker()),
         redis: context.stores.stateful_set(&namespace, &names.redis()),
         pods,
+        redis_pod: of(names.redis()).into_values().next(),
         health,
-    })
-}
-
-fn observe_pod(pod: &Pod) -> ObservedPod {
-    let status = pod.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let is_ready =
-        conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    ObservedPod {
-        id: pod.name_any(),
-        ready: is_ready && pod.metadata.deletion_timestamp.is_none(),
-        ip: status.and_then(|status| status.pod_ip.as_ref()).and_then(|ip| ip.parse().ok()),
-        trouble: trouble(pod),
-    }
-}
-
-/// What a user would find with `kubectl describe pod`.
-fn trouble(pod: &Pod) -> Option<String> {
-    let status = pod.status.as_ref()?;
-    let unschedulable = status.conditions.iter().flatten().find(|condition| {
-        condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("Unschedulable")
-    });
-    if let Some(condition) = unschedulable {
-        return Some(format!(
-            "no node takes it: {}",
-            condition.message.as_deref().unwrap_or("no reason given")
-        ));
-    }
-    status.container_statuses.iter().flatten().find_map(|container| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
-        let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
-        Some(match waiting.message.as_deref().and_then(|message| message.lines().next()) {
-            Some(message) => format!("its container {} is in {reason}: {message}", container.name),
-            None => format!("its container {} is in {reason}", container.name),
-        })
     })
 }
 

@@ -111,12 +111,21 @@ fn is_news(old: &BrokerClusterStatus, new: &BrokerClusterStatus) -> bool {
     silent(old) != silent(new) || moved
 }
 
+/// A condition that changed, and the status that it had before.
+#[derive(Debug)]
+pub struct Change {
+    /// As it is now.
+    pub condition: Condition,
+    /// `True`, `False` or `Unknown`; absent if the condition is new.
+    pub before: Option<String>,
+}
+
 /// Writes the status if it says something new; tells which conditions changed.
 pub async fn write(
     cluster: &BrokerCluster,
     status: BrokerClusterStatus,
     context: &Context,
-) -> Result<Vec<Condition>, Error> {
+) -> Result<Vec<Change>, Error> {
     let old = cluster.status.clone().unwrap_or_default();
     if !is_news(&old, &status) {
         return Ok(Vec::new());
@@ -142,11 +151,15 @@ pub async fn write(
     Ok(changed(&old.conditions, &status.conditions))
 }
 
-fn changed(old: &[Condition], new: &[Condition]) -> Vec<Condition> {
-    let same = |one: &Condition| {
-        old.iter().any(|two| (&two.type_, &two.status, &two.reason) == (&one.type_, &one.status, &one.reason))
-    };
-    new.iter().filter(|condition| !same(condition)).cloned().collect()
+fn changed(old: &[Condition], new: &[Condition]) -> Vec<Change> {
+    let changes = new.iter().filter_map(|condition| {
+        let before = old.iter().find(|old| old.type_ == condition.type_);
+        let same =
+            before.is_some_and(|old| (&old.status, &old.reason) == (&condition.status, &condition.reason));
+        let change = Change { condition: condition.clone(), before: before.map(|old| old.status.clone()) };
+        (!same).then_some(change)
+    });
+    changes.collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
+/// The reason of what has not been there yet.
+const STARTING: &str = "Starting";
+
 /// One condition without its bookkeeping.
 struct Answer {
     status: &'static str,
@@ -68,9 +71,9 @@ impl<'a> Facts<'a> {
 
     /// All conditions, with the time of the last change of each.
     pub(super) fn conditions(&self, old: &[Condition], generation: i64, now: Timestamp) -> Vec<Condition> {
-        let redis = self.redis();
+        let redis = self.redis(old);
         let data_path = self.data_path();
-        let progressing = self.progressing();
+        let progressing = self.progressing(&redis);
         let degraded = self.degraded(&redis, &data_path, &progressing);
         let ready = self.is_ready(&redis, &data_path, &progressing);
         let answers = [
@@ -98,7 +101,8 @@ impl<'a> Facts<'a> {
         self.observed.health.len()
     }
 
-    fn redis(&self) -> Answer {
+    /// A Redis that never ran in this cluster is starting; one that did is missing.
+    fn redis(&self, old: &[Condition]) -> Answer {
         let connected = self.observed.health.values().filter(|report| report.redis.connected).count();
         let is_managed = match self.outcome.valid() {
             Some(valid) => matches!(valid.redis, ValidRedis::Managed { .. }),
@@ -107,10 +111,9 @@ impl<'a> Facts<'a> {
         if is_managed {
             let status = self.observed.redis.as_ref().and_then(|set| set.status.as_ref());
             if status.and_then(|status| status.ready_replicas).unwrap_or_default() < 1 {
-                return no(
-                    "NotRunning",
-                    "Redis' pod is not ready; instances serve their own clients meanwhile",
-                );
+                let before = old.iter().find(|old| old.type_ == "RedisReady").map(|old| old.reason.as_str());
+                let reason = if matches!(before, None | Some(STARTING)) { STARTING } else { "NotRunning" };
+                return no(reason, "Redis' pod is not ready; instances serve their own clients meanwhile");
             }
         }
         match (connected, self.reports()) {
@@ -153,7 +156,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn progressing(&self) -> Answer {
+    fn progressing(&self, redis: &Answer) -> Answer {
         let Outcome::Applied(_, replicas) = self.outcome else {
             return no("Stopped", "nothing is changed until the condition Degraded is mended");
         };
@@ -165,15 +168,19 @@ impl<'a> Facts<'a> {
             return yes("RollingOut", "instances are replaced one at a time");
         }
         if ready < desired {
-            let reason = if ready == 0 { "Starting" } else { "ScalingUp" };
+            let reason = if ready == 0 { STARTING } else { "ScalingUp" };
             return yes(reason, format!("{ready} of {desired} instances are ready{}", self.trouble()));
+        }
+        if redis.reason == STARTING && desired > 0 {
+            return yes(STARTING, format!("the instances are ready, Redis is starting{}", self.trouble()));
         }
         no("Complete", "everything is as it was asked for")
     }
 
     /// The first pod that Kubernetes says something about.
     fn trouble(&self) -> String {
-        let troubled = self.observed.pods.values().find_map(|pod| Some((&pod.id, pod.trouble.as_ref()?)));
+        let pods = self.observed.pods.values().chain(&self.observed.redis_pod);
+        let troubled = pods.into_iter().find_map(|pod| Some((&pod.id, pod.trouble.as_ref()?)));
         troubled.map_or_else(String::new, |(id, trouble)| format!("; {id}: {trouble}"))
     }
 
@@ -188,7 +195,8 @@ impl<'a> Facts<'a> {
             return yes("PodTrouble", trouble.trim_start_matches("; "));
         }
         // While instances come up, what they lack is on its way.
-        let starting = progressing.status == "True" && self.ready < self.desired;
+        let starting =
+            progressing.status == "True" && (self.ready < self.desired || redis.reason == STARTING);
         if redis.status == "False" && !starting {
             return yes("RedisDown", redis.message.clone());
         }
@@ -213,7 +221,8 @@ impl<'a> Facts<'a> {
             return no(reason, format!("{ready} of {desired} instances are ready{}", self.trouble()));
         }
         if redis.status != "True" {
-            return no("RedisNotReady", redis.message.clone());
+            let reason = if redis.reason == STARTING { STARTING } else { "RedisNotReady" };
+            return no(reason, format!("{}{}", redis.message, self.trouble()));
         }
         if data_path.status == "False" {
             return no("DataPathNotReady", data_path.message.clone());

@@ -39,6 +39,7 @@ async fn shrinking_waits_for_each_instance_to_leave() {
     let _operator = fixture.operator().await;
     fixture.chat().await;
     scale(&fixture, 4).await;
+    fixture.run_pods("chat-redis", 1).await;
     fixture.run_pods("chat", 4).await;
     // A finalizer keeps a pod, as a drain would.
     let hold = async |pod: &str, finalizers: serde_json::Value| {

@@ -15,6 +15,7 @@ struct World {
     cluster: BrokerCluster,
     observed: Observed,
     replicas: i32,
+    before: Vec<Condition>,
 }
 
 fn world() -> World {
@@ -32,14 +33,20 @@ fn world() -> World {
             brokers: Some(set(2)),
             redis: Some(set(1)),
             pods: BTreeMap::new(),
+            redis_pod: None,
             health: BTreeMap::new(),
         },
         replicas: 2,
+        before: Vec::new(),
     };
     world.pod(0, true);
     world.pod(1, true);
     world.report(0, true, Some(0.2));
     world.report(1, true, Some(0.3));
+    let valid = world.valid();
+    let outcome = Outcome::Applied(&valid, 2);
+    world.before =
+        Facts::new(&world.cluster, &world.observed, &outcome).conditions(&[], 3, Timestamp::UNIX_EPOCH);
     world
 }
 
@@ -76,7 +83,7 @@ impl World {
 
     fn conditions_after(&self, outcome: &Outcome<'_>) -> BTreeMap<String, String> {
         let facts = Facts::new(&self.cluster, &self.observed, outcome);
-        let conditions = facts.conditions(&[], 3, Timestamp::UNIX_EPOCH);
+        let conditions = facts.conditions(&self.before, 3, Timestamp::UNIX_EPOCH);
         conditions.into_iter().map(|c| (c.type_, format!("{} {}", c.status, c.reason))).collect()
     }
 }
@@ -102,9 +109,26 @@ fn nothing_is_there_yet() {
     world.observed.redis = None;
     world.observed.pods.clear();
     world.observed.health.clear();
+    world.before.clear();
     let expected =
-        ["False Starting", "True Starting", "False AsExpected", "False NotRunning", "Unknown NoInstances"];
+        ["False Starting", "True Starting", "False AsExpected", "False Starting", "Unknown NoInstances"];
     check(&world.conditions(), expected);
+}
+
+#[test]
+fn redis_is_slower_than_the_instances() {
+    let mut world = world();
+    world.observed.redis = Some(set(0));
+    world.report(0, false, None);
+    world.report(1, false, None);
+    world.before.clear();
+    let expected =
+        ["False Starting", "True Starting", "False AsExpected", "False Starting", "False ProbesLost"];
+    check(&world.conditions(), expected);
+    let trouble = Some("its container redis is in CrashLoopBackOff".into());
+    world.observed.redis_pod =
+        Some(ObservedPod { id: "chat-redis-0".into(), ready: false, ip: None, trouble });
+    assert_eq!(world.conditions()["Degraded"], "True PodTrouble");
 }
 
 #[test]
