@@ -58,6 +58,8 @@ pub(super) fn build(
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
             service_name: Some(names.redis()),
+            // One pod waits for no other; and in order, a pod that cannot start would block its own mending for ever.
+            pod_management_policy: Some("Parallel".into()),
             selector: label_selector(&cluster.name, Component::Redis),
             revision_history_limit: Some(3),
             template: pod(cluster, redis, storage, config, inputs),
