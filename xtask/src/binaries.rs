@@ -45,7 +45,7 @@ pub(crate) enum Set {
 /// Builds what is missing or older than the Go module.
 pub(crate) fn ensure(steps: &Steps, paths: &Paths, set: Set) -> Result<()> {
     steps.run("cluster programs", |step| {
-        let _lock = paths.build_lock()?;
+        let _lock = paths.build_lock(step)?;
         let module = paths.root.join("e2e/cluster");
         let flags = linker_flags(&module)?;
         let mut built = Vec::new();

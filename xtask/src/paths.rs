@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::steps::Step;
+
 /// Folders of this checkout.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
@@ -37,9 +39,10 @@ impl Paths {
     }
 
     /// Waits until no other run builds programs or images of this checkout, and keeps them away.
-    pub(crate) fn build_lock(&self) -> Result<File> {
+    pub(crate) fn build_lock(&self, step: &Step) -> Result<File> {
         fs::create_dir_all(&self.cluster)?;
         let file = File::create(self.cluster.join("build.lock"))?;
+        step.log("waiting for another run of this checkout to end its build");
         file.lock().context("cannot lock target/cluster/build.lock")?;
         Ok(file)
     }

@@ -20,7 +20,7 @@ const ROOTS: [(&str, &str); 3] = [
 ];
 
 /// What the packages bring along that no pod looks at: a node imports in a third of the time without.
-const NEEDLESS: [&str; 14] = [
+const NEEDLESS: [&str; 13] = [
     "/usr/share/bug/*",
     "/usr/share/doc/*",
     "/usr/share/fonts/*",

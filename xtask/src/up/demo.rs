@@ -1,7 +1,7 @@
 //! Messages from a client on one pod to a client on another, shown as they arrive.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -87,6 +87,8 @@ fn milliseconds(time: Duration) -> String {
 /// A port of loopback that leads to one pod.
 struct Tunnel {
     child: Child,
+    /// Kept open: kubectl writes a line for each connection, and ends when nobody can read it.
+    _output: BufReader<ChildStdout>,
     port: u16,
 }
 
@@ -99,8 +101,9 @@ impl Tunnel {
         let mut child = kubectl.spawn().context("cannot start kubectl port-forward")?;
         let mut line = String::new();
         let output = child.stdout.take().context("no output of kubectl")?;
-        BufReader::new(output).read_line(&mut line)?;
-        let mut tunnel = Self { child, port: 0 };
+        let mut output = BufReader::new(output);
+        output.read_line(&mut line)?;
+        let mut tunnel = Self { child, _output: output, port: 0 };
         // `Forwarding from 127.0.0.1:34567 -> 8000`
         let port = line.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split(' ').next());
         tunnel.port = port
