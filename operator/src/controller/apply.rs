@@ -100,12 +100,38 @@ async fn write(cluster: &Valid, object: &Object, hash: &str, context: &Context) 
     } else {
         context.metrics.write(object.kind.as_str(), "apply");
         let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
-        api.patch(&object.name, &params, &Patch::Apply(&body))
-            .await
-            .map_err(Error::api(format!("apply {object}")))?
+        match api.patch(&object.name, &params, &Patch::Apply(&body)).await {
+            Err(error) if is_immutable(object, &error) => {
+                return Err(replace(&api, cluster, object, context).await);
+            }
+            answer => answer.map_err(Error::api(format!("apply {object}")))?,
+        }
     };
     tracing::info!(namespace = cluster.namespace, cluster = cluster.name, "applied {object}");
     Ok(serde_json::to_value(answer).expect("an object is JSON"))
+}
+
+/// Whether the change touches what a StatefulSet can never change, as a new release's may.
+fn is_immutable(object: &Object, error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    object.kind == Kind::StatefulSet
+        && status.is_invalid()
+        && status.message.contains("updates to statefulset spec for fields other than")
+}
+
+/// Takes the StatefulSet away from under its pods, which run on; the next reconcile makes it anew, and it takes them
+/// up again.
+async fn replace(api: &Api<DynamicObject>, cluster: &Valid, object: &Object, context: &Context) -> Error {
+    tracing::info!(
+        namespace = cluster.namespace,
+        cluster = cluster.name,
+        "{object} is made anew, its pods stay"
+    );
+    context.metrics.write(object.kind.as_str(), "delete");
+    match api.delete(&object.name, &DeleteParams::orphan()).await {
+        Ok(_) => Error::Leaving { object: object.to_string() },
+        Err(error) => Error::api(format!("replace {object}"))(error),
+    }
 }
 
 async fn remove(

@@ -25,7 +25,7 @@ use switchboard_operator::{
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take that is not about time.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A namespace of its own.
 pub(crate) struct Fixture {

@@ -1,7 +1,11 @@
 //! What rolls the pods: settings and Secrets, and nothing else.
 
 use super::fixture::{Fixture, condition, reason, until};
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, PostParams},
+};
 use serde_json::json;
 use switchboard_operator::crd::BrokerCluster;
 
@@ -39,6 +43,60 @@ async fn a_missing_secret_is_named_and_its_arrival_and_change_are_noticed() {
     let first = hash(&fixture).await;
     fixture.secret("tokens", "hmac", "second").await;
     until("the pods roll", async || hash(&fixture).await != first).await;
+}
+
+#[tokio::test]
+async fn a_pod_that_cannot_start_is_replaced_when_its_image_is_mended() {
+    let fixture = Fixture::new().await;
+    let _operator = fixture.operator().await;
+    let spec = |redis: &str| json!({"redis": {"managed": {"image": redis, "storage": {"emptyDir": {}}}}});
+    fixture.apply("chat", spec("example.test/wrong")).await.expect("it is valid");
+    until("Redis' pod is made", async || fixture.get::<Pod>("chat-redis-0").await.is_some()).await;
+    fixture.set_pod("chat-redis-0", false, None).await;
+    fixture.apply("chat", spec("example.test/right")).await.expect("it is valid");
+    until("the pod has the right image", async || {
+        let pod = fixture.get::<Pod>("chat-redis-0").await.and_then(|pod| pod.spec);
+        pod.is_some_and(|spec| spec.containers[0].image.as_deref() == Some("example.test/right"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_statefulset_cannot_change_is_changed_without_restarting_pods() {
+    let fixture = Fixture::new().await;
+    let operator = fixture.operator().await;
+    fixture.chat().await;
+    fixture.settled("chat").await;
+    fixture.run_pods("chat", 2).await;
+    drop(operator);
+    // As a former release might have made it: another policy, which is immutable.
+    let sets = fixture.api::<StatefulSet>();
+    let mut set = fixture.get::<StatefulSet>("chat").await.expect("it exists");
+    let pod = fixture.get::<Pod>("chat-0").await.and_then(|pod| pod.uid());
+    sets.delete("chat", &DeleteParams::orphan()).await.expect("it is deleted");
+    until("it is gone", async || fixture.get::<StatefulSet>("chat").await.is_none()).await;
+    let old = set.metadata.uid.take();
+    set.metadata.resource_version = None;
+    set.metadata
+        .annotations
+        .get_or_insert_default()
+        .insert("switchboard.dev/applied-hash".into(), "former".into());
+    set.spec.as_mut().expect("it has a spec").pod_management_policy = Some("OrderedReady".into());
+    sets.create(&PostParams::default(), &set).await.expect("it is created");
+    let _operator = fixture.operator().await;
+    until("it is made anew", async || {
+        let set = fixture.get::<StatefulSet>("chat").await;
+        set.and_then(|set| set.spec).and_then(|spec| spec.pod_management_policy).as_deref()
+            == Some("Parallel")
+    })
+    .await;
+    assert_ne!(fixture.get::<StatefulSet>("chat").await.and_then(|set| set.uid()), old);
+    until("it has taken up its pods", async || {
+        let set = fixture.get::<StatefulSet>("chat").await;
+        set.and_then(|set| set.status).and_then(|status| status.ready_replicas) == Some(2)
+    })
+    .await;
+    assert_eq!(fixture.get::<Pod>("chat-0").await.and_then(|pod| pod.uid()), pod, "the pod is the same");
 }
 
 #[tokio::test]
