@@ -6,15 +6,12 @@
 //!
 //! Locks are taken in the order shard → topic → client's subscriptions, and never held across an `.await`.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
+use ahash::{HashMap, RandomState};
 use parking_lot::RwLock;
 use slab::Slab;
 

@@ -12,7 +12,7 @@ pub struct ClientId(Uuid);
 impl ClientId {
     /// A new identity.
     pub fn generate() -> Self {
-        Self(Uuid::now_v7())
+        Self(uuid_v7())
     }
 
     /// Reads the hyphenated form back; `None` when it is not a UUID.
@@ -173,8 +173,14 @@ pub struct MessageId(pub Uuid);
 impl MessageId {
     /// A new identity.
     pub fn generate() -> Self {
-        Self(Uuid::now_v7())
+        Self(uuid_v7())
     }
+}
+
+/// A new UUIDv7 without the state that the uuid crate shares between threads to order those of one millisecond.
+fn uuid_v7() -> Uuid {
+    let since_1970 = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(since_1970.as_millis() as u64, &rand::random()).into_uuid()
 }
 
 /// Who sent a message.

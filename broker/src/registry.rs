@@ -1,12 +1,11 @@
 //! The clients that are connected to this instance.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use ahash::{HashMap, RandomState};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 

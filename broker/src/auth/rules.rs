@@ -1,6 +1,6 @@
 //! What a client may do in a channel, by the rules of the channel's namespace.
 
-use std::collections::HashMap;
+use ahash::HashMap;
 
 use crate::config::{Access, Channels, Namespace, Subscribe};
 

@@ -319,9 +319,9 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
 /// the line early, so it becomes a space.
 pub fn single_line(json: &RawValue) -> std::borrow::Cow<'_, str> {
     let text = json.get();
-    match text.bytes().any(|byte| byte == b'\n' || byte == b'\r') {
-        false => text.into(),
-        true => text.replace(['\n', '\r'], " ").into(),
+    match memchr::memchr2(b'\n', b'\r', text.as_bytes()) {
+        None => text.into(),
+        Some(_) => text.replace(['\n', '\r'], " ").into(),
     }
 }
 

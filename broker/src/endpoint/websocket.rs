@@ -84,7 +84,12 @@ async fn upgrade(State(endpoint): State<Arc<Endpoint>>, mut request: Request) ->
         let Ok(upgraded) = upgrade.await else { return };
         // Without TLS this is the socket itself: reading and writing it needs no buffer between.
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => Connection::new(parts.io.into_inner(), &parts.read_buf, endpoint).await,
+            Ok(parts) => {
+                let connection = Connection::new(parts.io.into_inner(), &parts.read_buf, endpoint);
+                // The buffer of the handshake would otherwise be kept as long as the connection.
+                drop(parts.read_buf);
+                connection.await;
+            }
             Err(upgraded) => Connection::new(TokioIo::new(upgraded), &[], endpoint).await,
         }
     });

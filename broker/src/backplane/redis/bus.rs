@@ -5,8 +5,9 @@
 //! at once, and the busier the broker is, the more messages share a packet, a command, a system call and a
 //! round trip. Within a channel the order is that of the calls.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
+use ahash::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -73,7 +74,7 @@ impl Bus {
             state: Mutex::new(State {
                 phase: Phase::Alone,
                 batch: Batch::default(),
-                open: HashMap::new(),
+                open: HashMap::default(),
                 queued: 0,
             }),
             wake: Notify::new(),
@@ -189,7 +190,7 @@ impl Bus {
         }
         std::mem::swap(&mut state.batch, batch);
         if state.open.capacity() > 4 * KEPT_PACKETS {
-            state.open = HashMap::new();
+            state.open = HashMap::default();
         } else {
             state.open.clear();
         }

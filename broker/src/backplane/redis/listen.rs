@@ -4,12 +4,9 @@
 //! channels with one command. The server answers in order, so the confirmations are told in order too.
 //! Messages are handed on where they are read: no queue and no other task comes between.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use ahash::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 

@@ -5,8 +5,7 @@
 //! that it can be found. The local members are the truth about this instance: what waits to be written is only
 //! which of them changed.
 
-use std::collections::HashMap;
-
+use ahash::HashMap;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::{Cmd, Pipeline};
