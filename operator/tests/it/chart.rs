@@ -15,7 +15,7 @@ pub(crate) fn helm(arguments: &[&str]) -> Result<String, String> {
 }
 
 /// What to do when a binary of the cluster is missing.
-pub(crate) const BUILD: &str = "build it with: cargo xtask cluster binaries";
+pub(crate) const BUILD: &str = "this builds it and runs these tests: cargo xtask test api";
 
 /// Where the cluster's binaries are.
 pub(crate) fn binaries() -> PathBuf {

@@ -126,12 +126,13 @@ fn start() -> Server {
 }
 
 /// Starts a process that ends when this one does: a shell waits for the end of its standard input, which the kernel
-/// closes with the test process, and then ends the process and removes the folder.
+/// closes with the test process, and then ends the process and removes the folder. Signals to the whole group, as from
+/// a terminal, must not end the shell before that.
 fn spawn(folder: &Path, name: &str, arguments: &[&str]) -> Child {
     let binary = binaries().join(name);
     assert!(binary.is_file(), "{} is missing; {BUILD}", binary.display());
     let log = std::fs::File::create(folder.join(format!("{name}.log"))).expect("a log file");
-    let script = r#"folder=$1; shift; "$@" </dev/null & child=$!; read -r _; kill -KILL $child; wait; rm -rf "$folder""#;
+    let script = r#"trap '' HUP INT TERM; folder=$1; shift; "$@" </dev/null & child=$!; read -r _; kill -KILL $child; wait; rm -rf "$folder""#;
     Command::new("sh")
         .args(["-c", script, "sh"])
         .arg(folder)
