@@ -38,11 +38,12 @@ pub fn status(cluster: &DynamicObject) -> Status {
     serde_json::from_value(cluster.data["status"].clone()).unwrap_or_default()
 }
 
-/// The spec of a small cluster that anybody may connect to.
+/// The spec of a small cluster where anybody may do anything.
 pub fn small(replicas: i32) -> Value {
     json!({
         "replicas": replicas,
         "auth": {"anonymous": true},
+        "channels": {"namespaces": [{"name": "", "publish": "any", "presence": "any"}]},
         "drain": {"gracePeriodSeconds": 10},
         "redis": {"managed": {"storage": {"emptyDir": {}}}},
     })

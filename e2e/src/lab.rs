@@ -96,7 +96,7 @@ impl Lab {
                 "--selector",
                 "app.kubernetes.io/managed-by",
             ],
-            &["logs", "--namespace=switchboard-system", "--tail=60", "deployment/switchboard"],
+            &["logs", "--namespace=switchboard-system", "--tail=30", "deployment/switchboard"],
         ];
         for look in looks {
             let text = match self.kubectl().args(look).output().await {

@@ -197,6 +197,7 @@ async fn without_redis(
     for pair in pairs {
         let (published, received) = pair.locally();
         ensure!(received == published, "of {published} messages {received} arrived on their own instance");
+        ensure!(pair.remote.is_sorted_by(|one, next| one < next), "twice or out of order: {:?}", pair.remote);
         lab.report.say(
             &pair.publisher.node,
             format!("all {published} messages arrived on their own instance, once"),

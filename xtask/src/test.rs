@@ -150,6 +150,8 @@ fn on_a_cluster<'a>(
     for suite in suites {
         let mut inside = cluster.inside();
         inside.env("KUBECTL", programs::kubectl(paths)).env("AUDIT_LOG", cluster.audit_log());
+        // The errors name what was waited for; where in the test runtime that was tells nothing.
+        inside.env("RUST_LIB_BACKTRACE", "0");
         // One after another: the tests measure how long things take. What each saw is kept in the log.
         totals.suite_by(steps, "e2e", suite, inside, &["--test-threads=1", "--show-output"])?;
     }
