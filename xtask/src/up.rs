@@ -97,6 +97,7 @@ pub(crate) fn on_context(steps: &Steps, paths: &Paths, context: &str, registry: 
     demo::run(steps, &target)?;
     counters::show(steps, &target)?;
     let kubectl = format!("kubectl --context {context}");
+    let helm = paths.short(&paths.bin("helm"));
     next(
         steps,
         &[
@@ -112,7 +113,7 @@ pub(crate) fn on_context(steps: &Steps, paths: &Paths, context: &str, registry: 
             (
                 "remove all of it",
                 format!(
-                    "{kubectl} delete bc chat && helm --kube-context {context} uninstall switchboard -n switchboard-system && \
+                    "{kubectl} delete bc chat && {helm} --kube-context {context} uninstall switchboard -n switchboard-system && \
              {kubectl} delete namespace switchboard-system monitoring"
                 ),
             ),
@@ -125,7 +126,7 @@ fn next(steps: &Steps, rows: &[(&str, String)]) {
     say(format!(
         "\n  {} {}\n",
         bold("What to try next"),
-        dim(&format!("(ready after {})", elapsed(steps.elapsed())))
+        dim(&format!("(all of it took {})", elapsed(steps.elapsed())))
     ));
     for (what, command) in rows {
         say(format!("    {what:<20} {}", cyan(command)));

@@ -32,7 +32,8 @@ pub(super) fn start(step: &Step, cluster: &Cluster, state: &mut State) -> Result
     let port = forward::to_host(cluster, state, "registry", 5000, "cp", &format!("{CONTROL_PLANE}:5000"))?;
     let folder = hosts(cluster).join(format!("127.0.0.1:{port}"));
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("hosts.toml"), format!("server = \"http://{CONTROL_PLANE}:5000\"\n"))?;
+    let text = format!("[host.\"http://{CONTROL_PLANE}:5000\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
+    fs::write(folder.join("hosts.toml"), text)?;
     step.log(format!("the registry is 127.0.0.1:{port}, for the host and for the nodes"));
     Ok(())
 }

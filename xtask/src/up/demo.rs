@@ -39,7 +39,7 @@ pub(super) fn run(steps: &Steps, target: &Target) -> Result<()> {
     }
     times.sort();
     say(format!(
-        "\n    {}",
+        "\n    {}\n",
         dim(&format!(
             "median {}, of which kubectl port-forward takes the most",
             milliseconds(times[times.len() / 2])
