@@ -17,8 +17,6 @@ pub enum Push<'a> {
     Join(&'a Channel, ClientId, &'a [u8]),
     /// A client left a channel.
     Leave(&'a Channel, ClientId, &'a [u8]),
-    /// The server ended the client's subscription: a code of the protocol and its words.
-    Unsubscribe(&'a Channel, u32, &'a str),
 }
 
 /// How pushes look on one kind of connection. One encoding is made for all subscribers that share an encoder

@@ -141,9 +141,6 @@ const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// When the holder gives up by itself, well before that.
 const LEASE_DEADLINE: Duration = Duration::from_secs(10);
 const LEASE_RETRY: Duration = Duration::from_secs(2);
-/// Watches are ended by the API server after five minutes at most; a connection that is silent for longer is dead.
-const READ_TIMEOUT: Duration = Duration::from_secs(330);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const BROKER_ADMIN_PORT: u16 = 9000;
 
 fn run(args: RunArgs) -> anyhow::Result<()> {
@@ -152,12 +149,7 @@ fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 async fn operate(args: RunArgs) -> anyhow::Result<()> {
-    let mut config = kube::Config::infer().await.context(
-        "cannot find the API server: run inside a cluster, or point KUBECONFIG at a file that names one",
-    )?;
-    config.read_timeout = Some(READ_TIMEOUT);
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let client = kube::Client::try_from(config).context("cannot make a client for the API server")?;
+    let client = runtime::connect().await?;
     let identity = args.identity.unwrap_or_else(|| format!("operator-{:08x}", rand::random::<u32>()));
     let settings = Settings {
         images: args.images.into(),

@@ -57,6 +57,23 @@ pub struct Settings {
     pub broker_admin_port: u16,
 }
 
+/// Watches are ended by the API server after five minutes at most; a connection that is silent for longer is dead.
+const READ_TIMEOUT: Duration = Duration::from_secs(330);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client for the API server that the pod, or KUBECONFIG, names.
+///
+/// # Errors
+/// When none is named, or its credentials cannot be read.
+pub async fn connect() -> anyhow::Result<Client> {
+    let mut config = kube::Config::infer().await.context(
+        "cannot find the API server: run inside a cluster, or point KUBECONFIG at a file that names one",
+    )?;
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    Client::try_from(config).context("cannot make a client for the API server")
+}
+
 /// A started operator.
 pub struct Operator {
     /// Where its admin port listens.
@@ -117,7 +134,7 @@ async fn run(
         failures: Mutex::default(),
     });
     let (leading, leads) = watch::channel(false);
-    let (start_all, started) = tokio::sync::mpsc::unbounded_channel();
+    let (start_all, started) = tokio::sync::mpsc::channel(1);
     let started =
         futures_util::stream::unfold(
             started,
@@ -193,15 +210,15 @@ async fn filled(stores: &Stores) -> anyhow::Result<()> {
 async fn follow(
     mut leads: watch::Receiver<bool>,
     context: &controller::Context,
-    start_all: tokio::sync::mpsc::UnboundedSender<()>,
+    start_all: tokio::sync::mpsc::Sender<()>,
 ) {
     while leads.changed().await.is_ok() {
         let leading = *leads.borrow_and_update();
         context.leading.store(leading, Ordering::Relaxed);
         context.metrics.leading(leading);
         if leading {
-            // The controller listens as long as it runs, and without it nothing matters here.
-            let _ = start_all.send(());
+            // The controller listens as long as it runs; when it has not come to the last asking, that one serves.
+            let _ = start_all.try_send(());
         }
     }
     std::future::pending().await

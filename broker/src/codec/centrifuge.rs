@@ -295,10 +295,6 @@ pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(info);
             out.extend_from_slice(b"}}}");
         }
-        Push::Unsubscribe(channel, code, reason) => {
-            start(channel, out);
-            let _ = write!(out, r#","unsubscribe":{{"code":{code},"reason":"{reason}"}}}}}}"#);
-        }
     }
 }
 

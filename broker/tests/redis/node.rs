@@ -188,7 +188,6 @@ impl Encoder for Lines {
             Push::Publication(_, publication) => out.extend_from_slice(publication.data),
             Push::Join(_, client, _) => out.extend_from_slice(format!("join {client}").as_bytes()),
             Push::Leave(_, client, _) => out.extend_from_slice(format!("leave {client}").as_bytes()),
-            Push::Unsubscribe(..) => out.extend_from_slice(b"unsubscribed"),
         }
         out.push(b'\n');
     }

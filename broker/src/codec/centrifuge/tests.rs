@@ -65,10 +65,6 @@ fn pushes_are_those_of_the_protocol() {
         push(Push::Join(&channel, client, info)),
         r#"{"push":{"channel":"news","join":{"info":{"user":"u","client":"c"}}}}"#
     );
-    assert_eq!(
-        push(Push::Unsubscribe(&channel, 2000, "server unsubscribe")),
-        r#"{"push":{"channel":"news","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}"#
-    );
 }
 
 #[test]
