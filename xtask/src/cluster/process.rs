@@ -79,7 +79,11 @@ pub(super) fn name(pid: u32) -> String {
     // Up to the first argument; some write their state behind their name.
     let first = command.split(|byte| matches!(byte, 0 | b' ')).next().unwrap_or_default();
     let first = String::from_utf8_lossy(first).into_owned();
-    Path::new(&first).file_name().map_or_else(|| "?".to_owned(), |name| name.to_string_lossy().into_owned())
+    match Path::new(&first).file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        // One that is ending has no arguments any more.
+        None => fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned(),
+    }
 }
 
 #[cfg(test)]
