@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing::{error, warn};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Period};
 use crate::telemetry;
 
 mod check;
@@ -33,6 +33,10 @@ enum Command {
         /// The broker's admin address.
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000")]
         admin: String,
+        /// Wait at least this long. A load balancer takes a moment to learn that this broker is leaving, and what it
+        /// still sends here is refused at once only as long as the process is there.
+        #[arg(long, value_name = "DURATION", default_value = "0s")]
+        linger: Period,
     },
 }
 
@@ -57,7 +61,7 @@ pub fn main(run: impl FnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
             }
             Err(error) => refuse(&error),
         },
-        Command::Drain { admin } => drain::main(&admin),
+        Command::Drain { admin, linger } => drain::main(&admin, linger.get()),
     }
 }
 
@@ -114,9 +118,11 @@ mod tests {
             Ok(Command::Run(Configured { config: Some(path) })) if path == Path::new("/etc/b.yaml")
         ));
         assert!(matches!(parse("broker check"), Ok(Command::Check(_))));
-        assert!(
-            matches!(parse("broker drain"), Ok(Command::Drain { admin }) if admin == "http://127.0.0.1:9000")
-        );
+        assert!(matches!(
+            parse("broker drain --linger 3s"),
+            Ok(Command::Drain { admin, linger }) if admin == "http://127.0.0.1:9000" && linger == Period::from_secs(3)
+        ));
+        assert!(parse("broker drain --linger 3").is_err());
         assert!(parse("broker").is_err());
         assert!(parse("broker run --port 1").is_err());
     }

@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
@@ -15,12 +15,14 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Answers are short; what follows is not read.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// Drains the broker at `admin` and says how it went.
+/// Drains the broker at `admin`, says how it went, and ends no sooner than `linger` after the start.
 #[allow(clippy::print_stdout, reason = "this is the command's output")]
-pub(super) fn main(admin: &str) -> ExitCode {
+pub(super) fn main(admin: &str, linger: Duration) -> ExitCode {
+    let begun = Instant::now();
     match drain(admin) {
         Ok(()) => {
             println!("drained");
+            std::thread::sleep(linger.saturating_sub(begun.elapsed()));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -38,6 +38,10 @@ const REDIS_PASSWORD: &str = "secrets/redis/password";
 /// The drain's own time, and some for the process to end by itself.
 const GRACE_BEYOND_DRAIN: i64 = 10;
 
+/// Until the nodes have learnt that a pod is leaving, Services send it connections. A broker with few clients is drained
+/// sooner than that; gone at once, it would leave those clients to their own time limits, seconds later.
+const LINGER: &str = "3s";
+
 pub(super) fn jwt_file() -> String {
     format!("{SETTINGS_PATH}/{JWT}")
 }
@@ -136,7 +140,9 @@ fn broker(cluster: &Valid, images: &Images) -> Container {
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
                 exec: Some(ExecAction {
-                    command: Some(vec!["/usr/local/bin/broker".into(), "drain".into()]),
+                    command: Some(
+                        ["/usr/local/bin/broker", "drain", "--linger", LINGER].map(Into::into).to_vec(),
+                    ),
                 }),
                 ..LifecycleHandler::default()
             }),
