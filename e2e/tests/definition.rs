@@ -90,9 +90,8 @@ async fn explain_and_invalid() -> Result<()> {
 
 /// What kubectl says when it is to apply this.
 async fn refusal(lab: &Lab, spec: &str) -> Result<String> {
-    let object = format!(
-        "{{apiVersion: switchboard.dev/v1alpha1, kind: BrokerCluster, metadata: {{name: bad}}, spec: {spec}}}"
-    );
+    let header = "apiVersion: switchboard.dev/v1alpha1\nkind: BrokerCluster\nmetadata: {name: bad}";
+    let object = format!("{header}\nspec: {spec}\n");
     let mut kubectl = lab.kubectl();
     kubectl.args(["apply", "--dry-run=server", "-f", "-"]);
     let mut child = kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
