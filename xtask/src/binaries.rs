@@ -84,7 +84,7 @@ fn build(step: &Step, paths: &Paths, module: &Path, name: &str, package: &str, f
     if which("go").is_none() {
         bail!("Go is not on the PATH; install Go 1.26 or newer (https://go.dev/dl), then run this again");
     }
-    fs::create_dir_all(paths.bin("."))?;
+    fs::create_dir_all(paths.cluster.join("bin"))?;
     step.log(format!("building {name}; Kubernetes takes minutes the first time"));
     // Built beside and moved over, as the old program may be running.
     let fresh = paths.bin(&format!("{name}.new"));
