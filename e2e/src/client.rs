@@ -125,11 +125,6 @@ impl Client {
             Err(_) => bail!("nothing arrived within {within:?}"),
         }
     }
-
-    /// Everything that has arrived and was not looked at yet.
-    pub fn arrived(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
-    }
 }
 
 impl Drop for Client {

@@ -8,7 +8,6 @@ use kube::{
     Api, Client, Resource,
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
 };
-use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
 use crate::{brokers, history::History, report::Report, wait};
@@ -71,15 +70,12 @@ impl Lab {
         command
     }
 
-    /// The names of all objects of a kind in the namespace that belong to a BrokerCluster.
-    pub async fn names<K>(&self, cluster: &str) -> Result<Vec<String>>
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone,
-        K: DeserializeOwned + std::fmt::Debug,
-    {
-        let labelled = ListParams::default().labels(&format!("app.kubernetes.io/instance={cluster}"));
-        let list = self.api::<K>().list_metadata(&labelled).await?;
-        Ok(list.items.into_iter().filter_map(|object| object.metadata.name).collect())
+    /// Says what kubectl answers.
+    pub async fn show(&self, question: &[&str]) -> Result<()> {
+        let output = self.kubectl().args(question).output().await.context("cannot run kubectl")?;
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        self.report.say("kubectl", format!("{}\n{}", question.join(" "), text.trim_end()));
+        Ok(())
     }
 
     /// Says what a person would look at next.
@@ -99,11 +95,9 @@ impl Lab {
             &["logs", "--namespace=switchboard-system", "--tail=30", "deployment/switchboard"],
         ];
         for look in looks {
-            let text = match self.kubectl().args(look).output().await {
-                Ok(output) => [output.stdout, output.stderr].concat(),
-                Err(error) => error.to_string().into_bytes(),
-            };
-            self.report.say("kubectl", format!("{}\n{}", look.join(" "), String::from_utf8_lossy(&text)));
+            if let Err(error) = self.show(look).await {
+                self.report.say("kubectl", error);
+            }
         }
     }
 

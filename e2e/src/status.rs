@@ -15,18 +15,7 @@ pub struct Status {
     pub ready_replicas: i32,
     pub selector: String,
     pub connections: i64,
-    pub instances: Vec<Instance>,
     pub conditions: Vec<Condition>,
-}
-
-/// One instance of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[expect(missing_docs, reason = "kubectl explain bc.status.instances says what each field is")]
-pub struct Instance {
-    pub id: String,
-    pub ready: bool,
-    pub connections: i64,
 }
 
 impl Status {

@@ -148,9 +148,15 @@ async fn steady_state_writes_nothing() -> Result<()> {
         let visitors = visitors_on(lab, &brokers, 0, 2, Instant::now()).await?;
         // Connections are news too: the status is written once more for them. A note that somebody else leaves on a
         // Service is none of the operator's business, but makes it look now instead of half a minute later.
-        let note = Patch::Merge(json!({"metadata": {"annotations": {"example.com/note": "here"}}}));
-        lab.api::<Service>().patch(CHAT, &PatchParams::default(), &note).await?;
-        brokers.until("the status counts the clients", LONG, |status| status.connections == 2).await?;
+        let mut turns = tokio::time::interval(Duration::from_secs(1));
+        until("the status counts the clients", LONG, async || {
+            let turn = turns.tick().await;
+            let note = json!({"metadata": {"annotations": {"example.com/note": format!("{turn:?}")}}});
+            lab.api::<Service>().patch(CHAT, &PatchParams::default(), &Patch::Merge(note)).await?;
+            Ok((brokers.status().await?.connections == 2).then_some(()))
+        })
+        .await?;
+        brokers.settled(LONG).await?;
         let audit = Audit::from_now()?;
         let minute = Duration::from_secs(60);
         lab.report.say("test", "nothing is done for a minute");

@@ -11,6 +11,7 @@ use e2e::{
     client::{Client, Event},
     lab::Lab,
     process::{self, Signal},
+    prometheus,
     report::{summary, time},
     visitor::Visitor,
     wait::{LONG, SHORT, until},
@@ -124,7 +125,8 @@ async fn redis_killed() -> Result<()> {
         lab.report.say("test", "deletes Redis' pod without grace");
         let killed = Instant::now();
         lab.api::<Pod>().delete("chat-redis-0", &DeleteParams::default().grace_period(0)).await?;
-        without_redis(lab, &mut pairs, killed, async |_| Ok(())).await?;
+        let mut failures = without_redis(lab, &mut pairs, killed, async |_| Ok(())).await?;
+        lab.show(&["get", "bc", CHAT]).await?;
         brokers.settled(LONG).await?;
         lab.report.say("test", format!("settled after {}", time(killed.elapsed())));
         let statuses = lab.history.statuses_since(CHAT, killed);
@@ -138,7 +140,7 @@ async fn redis_killed() -> Result<()> {
         lab.report.say("test", "freezes Redis: it is there, and answers nothing");
         let frozen = Instant::now();
         signal(Signal::STOP)?;
-        without_redis(lab, &mut pairs, frozen, async |failures| {
+        failures += without_redis(lab, &mut pairs, frozen, async |failures| {
             // Long enough for both instances to have noticed.
             if failures == 10 {
                 lab.report.say("test", "lets it go on");
@@ -149,18 +151,32 @@ async fn redis_killed() -> Result<()> {
         .await?;
         brokers.settled(LONG).await?;
         lab.report.say("test", format!("settled after {}", time(frozen.elapsed())));
-        Ok(())
+        refusals_are_counted(lab, failures).await
     })
     .await
 }
 
-/// Publishes on both instances by turns while Redis is away and until messages cross again.
+async fn refusals_are_counted(lab: &Lab, failures: usize) -> Result<()> {
+    let metric = "switchboard_publish_failures_total";
+    let query = format!("sum by (pod) ({metric}{{namespace=\"{}\"}})", lab.namespace);
+    until("Prometheus has counted the refused publishes", SHORT, async || {
+        let counted = prometheus::by_pod(&lab.client, &query).await?;
+        let whole = counted.values().sum::<f64>() == failures as f64;
+        if whole {
+            lab.report.say("prometheus", format!("{metric} {counted:?}: all {failures} are counted"));
+        }
+        Ok(whole.then_some(()))
+    })
+    .await
+}
+
+/// Publishes on both instances by turns while Redis is away and until messages cross again; how many were refused.
 async fn without_redis(
     lab: &Lab,
     pairs: &mut [Pair; 2],
     since: Instant,
     mut failed: impl AsyncFnMut(usize) -> Result<()>,
-) -> Result<()> {
+) -> Result<usize> {
     let mut failures = Vec::new();
     let mut last = [String::new(), String::new()];
     let deadline = Instant::now() + LONG;
@@ -193,6 +209,7 @@ async fn without_redis(
         ensure!(Instant::now() < deadline, "messages do not cross, {} publishes failed", failures.len());
     }
     lab.report.say("test", format!("messages crossed again after {}", time(since.elapsed())));
+    let count = failures.len();
     lab.report.say("test", format!("refused publishes, answered within: {}", summary(failures)));
     for pair in pairs {
         let (published, received) = pair.locally();
@@ -203,7 +220,7 @@ async fn without_redis(
             format!("all {published} messages arrived on their own instance, once"),
         );
     }
-    Ok(())
+    Ok(count)
 }
 
 /// A publisher and a subscriber on one instance. Neither comes back: their connections have to last.

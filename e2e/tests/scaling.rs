@@ -87,6 +87,7 @@ async fn scale_subresource_says(lab: &Lab, brokers: &Brokers<'_>, replicas: i32)
     names.sort();
     let expected: Vec<String> = (0..replicas as usize).map(|ordinal| brokers.instance(ordinal)).collect();
     lab.report.say("scale", format!("asked {asked}, there {there}, selector {selector} finds {names:?}"));
+    lab.show(&["get", "bc", &brokers.name]).await?;
     ensure!((asked, there) == (replicas, replicas), "the scale subresource says {asked} and {there}");
     ensure!(selector == status.selector && names == expected, "the selector finds {names:?}");
     Ok(())
