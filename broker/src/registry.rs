@@ -93,6 +93,11 @@ impl Client {
         self.subscriptions.lock().keys().cloned().collect()
     }
 
+    /// Whether it was let into the channel: it is subscribed, or waits for the backplane to confirm that.
+    pub fn is_let_into(&self, channel: &Channel) -> bool {
+        self.subscriptions.lock().contains_key(channel)
+    }
+
     /// Whether it is subscribed to the channel and has been told so.
     pub fn is_subscribed(&self, channel: &Channel) -> bool {
         self.subscriptions.lock().get(channel).is_some_and(Subscription::is_active)

@@ -225,7 +225,7 @@ impl Gateway {
     fn channel_for(&self, client: &Client, action: Action, channel: &str) -> Result<Channel, ErrorCode> {
         let channel = self.channel(channel)?;
         let namespace = self.namespace(&channel)?;
-        let caller = Caller { token: false, subscribed: client.is_subscribed(&channel) };
+        let caller = Caller { token: false, subscribed: client.is_let_into(&channel) };
         permit(namespace, action, caller).map_err(|_| ErrorCode::PermissionDenied)?;
         Ok(channel)
     }

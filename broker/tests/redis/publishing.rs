@@ -1,14 +1,19 @@
 //! What one instance publishes reaches the others, once and in order.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
+use serde_json::json;
 use switchboard::{
-    backplane::{Backplane, Unavailable},
+    backplane::{Backplane, Unavailable, redis::RedisBackplane},
     metrics::{Direction, EnvelopeDrop},
 };
 
 use super::{Node, Server, eventually, within};
+use crate::support::{Broker, OPEN};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_arrive_once_and_in_order() {
@@ -88,4 +93,23 @@ async fn a_full_queue_refuses_at_once_and_the_rest_fails_in_time() {
     node.is_joined().await;
     assert_eq!(node.backplane.health().queued_bytes, 0);
     node.publish("files", "small").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_publishes_right_behind_its_subscribe() {
+    let server = Server::start().await;
+    let broker = Broker::on(Arc::new(RedisBackplane::new(server.config())), OPEN).await;
+    let mut client = broker.connect().await;
+    // In one frame: Redis cannot have confirmed the subscription when the publish is read.
+    let subscribe = json!({"id": 5, "subscribe": {"channel": "news"}});
+    let publish = json!({"id": 6, "publish": {"channel": "news", "data": 1}});
+    client.send(&format!("{subscribe}\n{publish}")).await;
+    // The two connections to Redis answer in any order.
+    let mut replies = Vec::new();
+    while replies.len() < 2 {
+        replies.push(client.line().await);
+        replies.retain(|reply| reply["id"].is_u64());
+    }
+    replies.sort_by_key(|reply| reply["id"].as_u64());
+    assert_eq!(replies, [json!({"id": 5, "subscribe": {}}), json!({"id": 6, "publish": {}})]);
 }
