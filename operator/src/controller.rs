@@ -132,7 +132,8 @@ async fn carry_out(
     Ok(changes)
 }
 
-/// Writes the status; tells whether the cluster has settled.
+/// Writes the status; tells whether the cluster has settled. One that has just changed is looked at once more soon: what
+/// the brokers said may be older than what the watches told, and nothing tells when a broker changes its mind.
 async fn report(
     cluster: &BrokerCluster,
     observed: &Observed,
@@ -145,7 +146,7 @@ async fn report(
     let settled = is("Progressing", "False") && is("Degraded", "False");
     let changed = status::write(cluster, status, context).await?;
     context.events.conditions(cluster, &changed).await;
-    Ok(settled)
+    Ok(settled && changed.is_empty())
 }
 
 /// What to do after a failure: try again, each time after a pause twice as long.
