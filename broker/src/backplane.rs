@@ -181,6 +181,9 @@ pub struct Health {
     /// How long ago the last probe came back, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_age_ms: Option<u64>,
+    /// The addresses of the other instances whose hello arrived here within the last ten seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Vec<String>>,
     /// Bytes that wait to be sent.
     pub queued_bytes: usize,
 }

@@ -4,7 +4,8 @@
 //! listen to the channel on the backplane, the last one that leaves ends it. A client is told that it is
 //! subscribed only after the backplane has confirmed, so that it misses nothing from then on.
 //!
-//! Locks are taken in the order shard → topic → client's subscriptions, and never held across an `.await`.
+//! Locks are taken in the order client's announcements → shard → topic → client's subscriptions, and never held
+//! across an `.await`.
 
 use std::sync::{
     Arc,
@@ -13,7 +14,6 @@ use std::sync::{
 
 use ahash::{HashMap, RandomState};
 use parking_lot::RwLock;
-use slab::Slab;
 
 use crate::{
     backplane::{Ack, Backplane, Unavailable},
@@ -21,74 +21,40 @@ use crate::{
     registry::Client,
 };
 
+mod subscription;
+mod topic;
+
+pub(crate) use subscription::Subscription;
+pub use subscription::{Ended, Terms};
+pub use topic::Topic;
+use topic::Waiting;
+
 const SHARDS: usize = 64;
-
-/// One channel that local clients are subscribed to.
-pub struct Topic {
-    /// Its name.
-    pub channel: Channel,
-    state: RwLock<TopicState>,
-}
-
-#[derive(Default)]
-struct TopicState {
-    subscribers: Slab<Arc<Client>>,
-    phase: Phase,
-}
-
-#[derive(Default)]
-enum Phase {
-    /// The backplane was asked to listen and has not confirmed.
-    #[default]
-    Opening,
-    /// Envelopes arrive.
-    Open,
-    /// The backplane refused at once, before anybody waited.
-    Failed(Unavailable),
-    /// The last subscriber left; whoever still holds this topic must look the channel up again.
-    Closed,
-    /// As `Opening`, with clients that wait for the confirmation.
-    Awaited(Vec<Waiting>),
-}
-
-struct Waiting {
-    client: Arc<Client>,
-    attempt: u64,
-    confirm: Confirm,
-}
 
 /// What is done when it is known how a subscription ended.
 pub struct Confirm {
-    /// Tells the client. Called under the topic's lock, so that no publication can reach the client before;
-    /// it may do no more than fill the client's outbox.
+    /// Tells the client. A success is told under the topic's lock, so that no publication can reach the client
+    /// before; it may do no more than fill the client's outbox.
     pub tell: Box<dyn FnOnce(Result<(), SubscribeError>) + Send + Sync>,
-    /// Done after a success, outside every lock.
-    pub then: Then,
+    /// What else the subscription brings; nothing where nobody sees who is there, and no token said anything.
+    pub then: Option<Entrance>,
 }
 
-type Then = Option<Box<dyn FnOnce() + Send + Sync>>;
-
-/// A client's side of a subscription.
-pub(crate) enum Subscription {
-    /// Asked for, not confirmed.
-    Pending {
-        /// Tells this attempt from another one for the same channel.
-        attempt: u64,
-    },
-    /// Confirmed.
-    Active {
-        /// The channel's topic.
-        topic: Arc<Topic>,
-        /// The place among its subscribers.
-        slot: usize,
-    },
+/// How a client enters a channel.
+#[derive(Default)]
+pub struct Entrance {
+    /// What its token says; it holds from the time the client is let in, also while it waits.
+    pub terms: Option<Terms>,
+    /// Puts the client among those who are there. Called under the topic's lock and before the client is told, so
+    /// that it finds itself when it asks at once; it must not block.
+    pub enter: Option<Box<dyn FnOnce() + Send + Sync>>,
+    /// Tells the others, outside every lock. The client may have left by then, so it is given the number of the
+    /// attempt that this was: see [`Client::announce`].
+    pub announce: Option<Announce>,
 }
 
-impl Subscription {
-    pub(crate) fn is_active(&self) -> bool {
-        matches!(self, Self::Active { .. })
-    }
-}
+/// See [`Entrance::announce`].
+pub type Announce = Box<dyn FnOnce(u64) + Send + Sync>;
 
 /// Why a client could not be subscribed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -133,10 +99,11 @@ impl Channels {
         channel: &Channel,
         limit: usize,
         backplane: &dyn Backplane,
-        confirm: Confirm,
+        mut confirm: Confirm,
     ) {
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = client.ask_for(channel, limit, attempt) {
+        let terms = confirm.then.as_mut().and_then(|entrance| entrance.terms.take());
+        if let Err(error) = client.ask_for(channel, limit, Subscription::asked(attempt, terms)) {
             return (confirm.tell)(Err(error));
         }
         let mut waiting = Waiting { client: client.clone(), attempt, confirm };
@@ -144,12 +111,7 @@ impl Channels {
         loop {
             let topic = self.open(channel, closed.as_ref(), backplane);
             match topic.admit(waiting) {
-                Ok(then) => {
-                    if let Some(then) = then {
-                        then();
-                    }
-                    return;
-                }
+                Ok(()) => return,
                 Err(again) => waiting = again,
             }
             closed = Some(topic);
@@ -166,7 +128,7 @@ impl Channels {
         if let Some(topic) = shard.get(channel).filter(usable) {
             return topic.clone();
         }
-        let topic = Arc::new(Topic { channel: channel.clone(), state: RwLock::default() });
+        let topic = Arc::new(Topic::opening(channel.clone()));
         shard.insert(channel.clone(), topic.clone());
         // Under the shard's lock, so that the backplane hears subscribe and unsubscribe in their true order.
         let confirmed = topic.clone();
@@ -174,40 +136,32 @@ impl Channels {
         topic
     }
 
-    /// Ends a client's subscription, or its wait for one; whether it had been confirmed.
-    pub fn unsubscribe(&self, client: &Client, channel: &Channel, backplane: &dyn Backplane) -> bool {
-        let Some(subscription) = client.subscriptions.lock().remove(channel) else { return false };
-        let was_active = subscription.is_active();
-        if let Subscription::Active { topic, slot } = subscription {
-            let mut state = topic.state.write();
-            state.subscribers.remove(slot);
-            if !state.subscribers.is_empty() {
-                return true;
-            }
+    /// Ends a client's subscription, or its wait for one; what it was, if it had been confirmed.
+    pub fn unsubscribe(
+        &self,
+        client: &Client,
+        channel: &Channel,
+        backplane: &dyn Backplane,
+    ) -> Option<Ended> {
+        let subscription = client.subscriptions.lock().remove(channel)?;
+        let ended = subscription.ended(client);
+        if subscription.leave() {
+            self.close_if_unused(channel, backplane);
         }
-        self.close_if_unused(channel, backplane);
-        was_active
+        ended
     }
 
     /// Stops listening to a channel that nobody is subscribed to any more, or whose opening failed.
     pub fn close_if_unused(&self, channel: &Channel, backplane: &dyn Backplane) {
         let mut shard = self.shard(channel.as_str()).write();
         let Some(topic) = shard.get(channel) else { return };
-        let (gone, unused) = {
-            let mut state = topic.state.write();
-            let gone = state.take_gone(channel);
-            let unused = state.subscribers.is_empty() && !matches!(state.phase, Phase::Awaited(_));
-            if unused {
-                state.phase = Phase::Closed;
-            }
-            (gone, unused)
-        };
-        if unused {
+        let (unwanted, closed) = topic.close_if_unused();
+        if closed {
             shard.remove(channel);
             backplane.unsubscribe(channel);
         }
         drop(shard);
-        gone.into_iter().for_each(|waiting| (waiting.confirm.tell)(Err(Unavailable::Closed.into())));
+        unwanted.into_iter().for_each(Waiting::turn_away);
     }
 
     /// The channel's topic, if a local client is subscribed to it.
@@ -233,127 +187,5 @@ impl Channels {
     /// All topics as they are now.
     pub fn snapshot(&self) -> Vec<Arc<Topic>> {
         self.shards.iter().flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>()).collect()
-    }
-}
-
-impl Client {
-    /// Notes that a subscription was asked for.
-    fn ask_for(&self, channel: &Channel, limit: usize, attempt: u64) -> Result<(), SubscribeError> {
-        let mut subscriptions = self.subscriptions.lock();
-        if subscriptions.contains_key(channel) {
-            return Err(SubscribeError::AlreadySubscribed);
-        }
-        if subscriptions.len() >= limit {
-            return Err(SubscribeError::LimitExceeded);
-        }
-        subscriptions.insert(channel.clone(), Subscription::Pending { attempt });
-        Ok(())
-    }
-}
-
-impl TopicState {
-    /// Takes out those who left while they waited. Nobody waits any more when none is left.
-    fn take_gone(&mut self, channel: &Channel) -> Vec<Waiting> {
-        let Phase::Awaited(queue) = &mut self.phase else { return Vec::new() };
-        let gone = queue.extract_if(.., |waiting| !waiting.is_wanted(channel)).collect();
-        if queue.is_empty() {
-            self.phase = Phase::Opening;
-        }
-        gone
-    }
-}
-
-impl Waiting {
-    /// After a failure: the client may ask anew.
-    fn give_up(self, channel: &Channel, why: Unavailable) {
-        if self.is_wanted(channel) {
-            self.client.subscriptions.lock().remove(channel);
-        }
-        (self.confirm.tell)(Err(why.into()));
-    }
-
-    /// Whether the client has not left, or asked anew, in the meantime.
-    fn is_wanted(&self, channel: &Channel) -> bool {
-        let subscriptions = self.client.subscriptions.lock();
-        matches!(subscriptions.get(channel), Some(Subscription::Pending { attempt }) if *attempt == self.attempt)
-    }
-}
-
-impl Topic {
-    /// Takes a subscriber in, or lets it wait for the backplane; gives it back when the topic is closed.
-    fn admit(self: &Arc<Self>, waiting: Waiting) -> Result<Then, Waiting> {
-        let mut state = self.state.write();
-        match &mut state.phase {
-            Phase::Open => Ok(self.activate(&mut state.subscribers, waiting)),
-            Phase::Awaited(queue) => {
-                queue.push(waiting);
-                Ok(None)
-            }
-            Phase::Opening => {
-                state.phase = Phase::Awaited(vec![waiting]);
-                Ok(None)
-            }
-            Phase::Failed(why) => {
-                let why = *why;
-                drop(state);
-                waiting.give_up(&self.channel, why);
-                Ok(None)
-            }
-            Phase::Closed => Err(waiting),
-        }
-    }
-
-    /// The backplane's answer. Whoever is told of a failure has the topic closed, so that the next asks anew.
-    fn confirmed(self: &Arc<Self>, outcome: Result<(), Unavailable>) {
-        let mut state = self.state.write();
-        if matches!(state.phase, Phase::Closed) {
-            return;
-        }
-        let next = outcome.map_or_else(Phase::Failed, |()| Phase::Open);
-        let Phase::Awaited(queue) = std::mem::replace(&mut state.phase, next) else { return };
-        match outcome {
-            Ok(()) => {
-                let then: Vec<_> = queue
-                    .into_iter()
-                    .filter_map(|waiting| self.activate(&mut state.subscribers, waiting))
-                    .collect();
-                drop(state);
-                then.into_iter().for_each(|then| then());
-            }
-            Err(error) => {
-                drop(state);
-                queue.into_iter().for_each(|waiting| waiting.give_up(&self.channel, error));
-            }
-        }
-    }
-
-    /// Under the topic's lock: the client is told first, and no publication can come before that.
-    fn activate(self: &Arc<Self>, subscribers: &mut Slab<Arc<Client>>, waiting: Waiting) -> Then {
-        let mut subscriptions = waiting.client.subscriptions.lock();
-        let subscription = subscriptions.get_mut(&self.channel)?;
-        if !matches!(subscription, Subscription::Pending { attempt } if *attempt == waiting.attempt) {
-            return None;
-        }
-        (waiting.confirm.tell)(Ok(()));
-        let slot = subscribers.insert(waiting.client.clone());
-        *subscription = Subscription::Active { topic: self.clone(), slot };
-        waiting.confirm.then
-    }
-
-    /// Calls `visit` for each subscriber.
-    pub fn for_each(&self, mut visit: impl FnMut(&Arc<Client>)) {
-        for (_, client) in &self.state.read().subscribers {
-            visit(client);
-        }
-    }
-
-    /// How many local clients are subscribed.
-    pub fn len(&self) -> usize {
-        self.state.read().subscribers.len()
-    }
-
-    /// Whether nobody is subscribed (any more).
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }

@@ -28,6 +28,10 @@ pub struct Drained {
 
 /// The one drain of an instance: asked for by a signal, by the admin port, or both.
 pub struct Drain {
+    leaving: Arc<Leaving>,
+}
+
+struct Leaving {
     gateway: Arc<Gateway>,
     connections: TaskTracker,
     grace: Duration,
@@ -39,14 +43,22 @@ impl Drain {
     /// A drain that takes `grace` at most and closes about `pace` clients a second, more when there are more
     /// than the grace allows for.
     pub fn new(gateway: Arc<Gateway>, connections: TaskTracker, grace: Duration, pace: u32) -> Self {
-        Self { gateway, connections, grace, pace, done: OnceCell::new() }
+        Self { leaving: Arc::new(Leaving { gateway, connections, grace, pace, done: OnceCell::new() }) }
     }
 
-    /// Drains, or waits for the drain that is under way.
+    /// Drains, or waits for the drain that is under way. It goes on when nobody waits for it any more: whoever
+    /// asked may hang up.
     pub async fn run(&self) -> Drained {
-        *self.done.get_or_init(|| self.leave()).await
+        let leaving = self.leaving.clone();
+        let drained = tokio::spawn(async move { *leaving.done.get_or_init(|| leaving.leave()).await });
+        drained.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the drain failed");
+            Drained { closed: 0, left: self.leaving.connections.len() }
+        })
     }
+}
 
+impl Leaving {
     async fn leave(&self) -> Drained {
         let begun = Instant::now();
         self.gateway.enter_phase(Phase::Draining);

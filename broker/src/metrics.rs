@@ -52,6 +52,8 @@ pub struct Metrics {
     pub subscriptions: IntGauge,
     /// 1 while Redis is connected and its probe comes back.
     pub redis_up: IntGauge,
+    /// Other instances that are heard through Redis.
+    pub redis_peers: IntGauge,
     /// Connections to Redis that replaced a lost one.
     pub redis_reconnects: IntCounter,
     /// Round trip of the probe that an instance publishes to itself.
@@ -126,6 +128,8 @@ impl Metrics {
             channels: new.gauge("channels", "Channels with a subscriber on this instance."),
             subscriptions: new.gauge("subscriptions", "Subscriptions on this instance."),
             redis_up: new.gauge("redis_up", "1 while Redis is connected and the probe comes back."),
+            redis_peers: new
+                .gauge("redis_peers", "Other instances that were heard within the last ten seconds."),
             redis_reconnects: new
                 .counter("redis_reconnects_total", "Connections to Redis that replaced a lost one."),
             redis_probe: new

@@ -35,8 +35,8 @@ pub struct Client {
     pub encoder: Arc<dyn Encoder>,
     /// What it is subscribed to; kept in step with the channels by [`crate::channel`].
     pub(crate) subscriptions: Mutex<HashMap<Channel, Subscription>>,
-    /// How it is described in the channels whose tokens say more of it; nearly always none.
-    described: Mutex<Vec<(Channel, Bytes)>>,
+    /// Taken while others are told of its coming and going, so that they hear of it in its true order.
+    pub(crate) announcements: Mutex<()>,
 }
 
 impl Client {
@@ -59,22 +59,7 @@ impl Client {
             outbox,
             encoder,
             subscriptions: Mutex::default(),
-            described: Mutex::default(),
-        }
-    }
-
-    /// What other clients may know of it in this channel.
-    pub fn info_in(&self, channel: &Channel) -> Bytes {
-        let described = self.described.lock();
-        described.iter().find(|(of, _)| of == channel).map_or(&self.info, |(_, info)| info).clone()
-    }
-
-    /// From now on it is described like this in the channel.
-    pub(crate) fn describe_in(&self, channel: &Channel, info: Bytes) {
-        let mut described = self.described.lock();
-        described.retain(|(of, _)| of != channel);
-        if info != self.info {
-            described.push((channel.clone(), info));
+            announcements: Mutex::default(),
         }
     }
 
@@ -91,16 +76,6 @@ impl Client {
     /// The channels that it is subscribed to or has asked for.
     pub fn channels(&self) -> Vec<Channel> {
         self.subscriptions.lock().keys().cloned().collect()
-    }
-
-    /// Whether it was let into the channel: it is subscribed, or waits for the backplane to confirm that.
-    pub fn is_let_into(&self, channel: &Channel) -> bool {
-        self.subscriptions.lock().contains_key(channel)
-    }
-
-    /// Whether it is subscribed to the channel and has been told so.
-    pub fn is_subscribed(&self, channel: &Channel) -> bool {
-        self.subscriptions.lock().get(channel).is_some_and(Subscription::is_active)
     }
 }
 

@@ -58,6 +58,21 @@ async fn a_message_is_delivered_once_everywhere_and_in_order() {
     }
 }
 
+#[tokio::test]
+async fn middleware_runs_at_the_origin_and_nowhere_else() {
+    let memory = Arc::new(Memory::default());
+    // The receive chain of the second one would refuse what the first one takes.
+    let wide = Broker::joining(&memory, &format!("{OPEN}instance: {{id: chat-0}}\n{PUBLISH}")).await;
+    let narrow = format!("{OPEN}instance: {{id: chat-1}}\n{PUBLISH}limits: {{message_size: 1KiB}}\n");
+    let narrow = Broker::joining(&memory, &narrow).await;
+    let mut subscriber = subscribed(&narrow, "wide").await;
+    let text = "x".repeat(10_000);
+    wide.connect().await.publish("wide", json!(text)).await;
+    assert_eq!(subscriber.publication("wide").await, text);
+    assert_eq!(narrow.metric("rejected_total", &[]).await, 0);
+    assert_eq!(narrow.metric("publishes_total", &[]).await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_publishers_order_is_kept() {
     const MESSAGES: u64 = 500;

@@ -117,6 +117,21 @@ async fn asking_twice_is_one_drain() {
     assert_eq!((drained.closed, drained.left), (20, 0));
 }
 
+#[tokio::test]
+async fn it_goes_on_when_whoever_asked_has_gone() {
+    let broker = Broker::start(&format!("{OPEN}drain: {{grace: 25s, pace: 20}}\n")).await;
+    let clients = clients(&broker, 30).await;
+    let mut asks = TcpStream::connect(broker.admin_address).await.unwrap();
+    asks.write_all(b"POST /drain HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    eventually("it drains", async || broker.admin("GET", "/readyz").await.status == 503).await;
+    drop(asks);
+    for mut client in clients {
+        assert_eq!(client.end().await, 3001);
+    }
+    let drained = within("the end", broker.drain()).await;
+    assert_eq!((drained.closed, drained.left), (30, 0), "it is the same drain");
+}
+
 /// None of these may hold the process: it ends a little after the grace at the latest.
 #[tokio::test]
 async fn it_ends_whatever_the_others_do() {

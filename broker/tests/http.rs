@@ -40,6 +40,9 @@ async fn a_broadcast_goes_to_each_channel_and_tells_of_each() {
     }
     let none = broker.api("broadcast", &json!({"channels": [], "data": 1})).await;
     assert_eq!(none["error"]["code"], 107);
+    for reason in ["unknown_channel", "bad_channel", "malformed"] {
+        assert_eq!(broker.rejected(reason).await, 1, "{reason}");
+    }
 }
 
 #[tokio::test]
@@ -100,31 +103,34 @@ async fn what_is_wrong_with_a_body_is_said() {
     let broker = Broker::start(&format!("{OPEN}limits: {{message_size: 1KiB}}\n")).await;
     let large = format!("{{\"channel\":\"a\",\"data\":\"{}\"}}", "x".repeat(4096));
     let cases = [
-        ("publish", "", 107, "channel"),
-        ("publish", "{", 107, "EOF"),
-        ("publish", "[]", 107, ""),
-        ("publish", "\u{0}", 107, "line 1"),
-        ("publish", "{\"channel\":\"a\"}", 107, "data"),
-        ("publish", "{\"data\":1}", 107, "channel"),
-        ("publish", "{\"channel\":1,\"data\":1}", 107, "string"),
-        ("publish", "{\"channel\":\"a\",\"data\":1,\"tags\":[]}", 107, "map"),
-        ("publish", "{\"channel\":\"a\",\"data\":1} more", 107, "trailing"),
-        ("publish", &large, 107, "limit"),
-        ("publish", "{\"channel\":\"nowhere:a\",\"data\":1}", 102, "unknown channel"),
-        ("publish", "{\"channel\":\"\",\"data\":1}", 107, "bad request"),
-        ("publish", "{\"channel\":\"a\\u0000\",\"data\":1}", 107, "bad request"),
-        ("broadcast", "{\"channels\":\"a\",\"data\":1}", 107, "sequence"),
-        ("broadcast", "{\"channels\":[\"a\"]}", 107, "data"),
-        ("channels", "{\"pattern\":7}", 107, "string"),
-        ("info", "nothing", 107, "line 1"),
+        ("publish", "", 107, "channel", "malformed"),
+        ("publish", "{", 107, "EOF", "malformed"),
+        ("publish", "[]", 107, "", "malformed"),
+        ("publish", "\u{0}", 107, "line 1", "malformed"),
+        ("publish", "{\"channel\":\"a\"}", 107, "data", "malformed"),
+        ("publish", "{\"data\":1}", 107, "channel", "malformed"),
+        ("publish", "{\"channel\":1,\"data\":1}", 107, "string", "malformed"),
+        ("publish", "{\"channel\":\"a\",\"data\":1,\"tags\":[]}", 107, "map", "malformed"),
+        ("publish", "{\"channel\":\"a\",\"data\":1} more", 107, "trailing", "malformed"),
+        ("publish", &large, 107, "limit", "too_large"),
+        ("publish", "{\"channel\":\"nowhere:a\",\"data\":1}", 102, "unknown channel", "unknown_channel"),
+        ("publish", "{\"channel\":\"\",\"data\":1}", 107, "bad request", "bad_channel"),
+        ("publish", "{\"channel\":\"a\\u0000\",\"data\":1}", 107, "bad request", "bad_channel"),
+        ("broadcast", "{\"channels\":\"a\",\"data\":1}", 107, "sequence", "malformed"),
+        ("broadcast", "{\"channels\":[\"a\"]}", 107, "data", "malformed"),
+        ("channels", "{\"pattern\":7}", 107, "string", "malformed"),
+        ("info", "nothing", 107, "line 1", "malformed"),
     ];
-    for (method, body, code, says) in cases {
+    for (method, body, code, says, reason) in cases {
+        let before = (broker.rejected(reason).await, broker.metric("rejected_total", &[]).await);
         let path = format!("/api/{method}");
         let answer = request(broker.client_address, "POST", &path, KEY, body.as_bytes()).await;
         assert_eq!(answer.status, 200, "{body}: {answer:?}");
         let error = answer.json()["error"].take();
         assert_eq!(error["code"], code, "{body}: {error}");
         assert!(error["message"].as_str().is_some_and(|message| message.contains(says)), "{body}: {error}");
+        let after = (broker.rejected(reason).await, broker.metric("rejected_total", &[]).await);
+        assert_eq!(after, (before.0 + 1, before.1 + 1), "{body} is counted, once: {reason}");
     }
     assert_eq!(broker.api("info", &json!({})).await["result"]["nodes"].as_array().map(Vec::len), Some(1));
 }

@@ -12,3 +12,4 @@ mod refused;
 mod slow;
 mod timers;
 mod tokens;
+mod waiting;

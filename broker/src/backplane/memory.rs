@@ -130,6 +130,7 @@ impl Backplane for MemoryBackplane {
             error: None,
             probe_ms: None,
             probe_age_ms: None,
+            heard: None,
             queued_bytes: 0,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Three connections: one publishes ([`bus`]), one listens ([`listen`]), both bare streams with nothing between
 //! them and the message path; the third one is the client library's and carries all other commands. A
-//! supervisor ([`supervise`]) replaces them together when one of them fails or a [`probe`] is missed.
+//! supervisor ([`supervise`]) replaces them together when one of them fails or a [`probe`] is missed. [`peers`] knows
+//! which of the others are heard.
 //!
 //! | in Redis | what |
 //! | --- | --- |
@@ -41,6 +42,7 @@ mod directory;
 mod keys;
 mod lease;
 mod listen;
+mod peers;
 mod presence;
 mod probe;
 mod reaper;
@@ -49,6 +51,7 @@ mod records;
 mod resp;
 mod supervise;
 mod survey;
+mod wire;
 
 use supervise::Core;
 
@@ -259,6 +262,7 @@ impl Backplane for RedisBackplane {
                 error,
                 probe_ms: None,
                 probe_age_ms: None,
+                heard: None,
                 queued_bytes: 0,
             };
         };
@@ -273,6 +277,7 @@ impl Backplane for RedisBackplane {
             error,
             probe_ms: probe.map(|(took, _)| took.as_secs_f64() * 1000.0),
             probe_age_ms: probe.map(|(_, ago)| ago.as_millis() as u64),
+            heard: Some(if connected { core.peers.heard() } else { Vec::new() }),
             queued_bytes: core.bus.queued(),
         }
     }

@@ -44,9 +44,10 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Whether who is in the channel is kept, for somebody may see it.
+    /// Whether who is in the channel is kept: for clients that may see it, and for those that are told who leaves,
+    /// also when that is because an instance died.
     pub fn tracks_presence(&self) -> bool {
-        self.presence != Access::Nobody
+        self.presence != Access::Nobody || self.join_leave
     }
 
     /// A namespace with the default rules.
@@ -112,5 +113,22 @@ impl Channels {
                 ));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_there_is_kept_where_somebody_learns_of_it() {
+        let namespace = |presence, join_leave| Namespace { presence, join_leave, ..Namespace::named("") };
+        assert!(namespace(Access::Any, false).tracks_presence());
+        assert!(namespace(Access::Subscribers, false).tracks_presence());
+        assert!(!namespace(Access::Nobody, false).tracks_presence());
+        assert!(
+            namespace(Access::Nobody, true).tracks_presence(),
+            "for the leave of a dead instance's members"
+        );
     }
 }

@@ -104,11 +104,16 @@ fn check_path(key: &str, path: &str, problems: &mut Vec<Problem>) -> bool {
         && path.starts_with('/')
         && !path.ends_with('/')
         && !path.contains("//")
+        // In a route this would be a parameter in the old notation, which the router refuses with a panic.
+        && !path.contains("/:")
         && path.chars().all(plain);
     if !valid {
         problems.push(Problem::of(
             key,
-            format!("{path:?} is not a path; write one that starts with / and ends without it, such as /api"),
+            format!(
+                "{path:?} is not a path; write one that starts with / and ends without it, such as /api, and that \
+                 has no part that starts with ':'"
+            ),
         ));
     }
     valid
@@ -154,9 +159,11 @@ mod tests {
 
     #[test]
     fn paths() {
-        for bad in ["", "/", "api", "/api/", "/a b", "/a?b", "/{id}", "//a"] {
+        for bad in ["", "/", "api", "/api/", "/a b", "/a?b", "/{id}", "//a", "/:id", "/a/:b"] {
             assert_eq!(problems(|e| e.http.path = bad.into()), ["endpoints.http.path"], "{bad:?}");
+            assert_eq!(problems(|e| e.websocket.path = bad.into())[0], "endpoints.websocket.path", "{bad:?}");
         }
+        assert_eq!(problems(|e| e.websocket.path = "/a:b".into()), Vec::<String>::new());
         assert_eq!(problems(|e| e.http.path = "/connection".into()), ["endpoints.websocket.path"]);
         assert_eq!(problems(|e| e.http.path = "/conn".into()), Vec::<String>::new());
         assert_eq!(

@@ -29,7 +29,7 @@ impl Client {
             if origin != "*" && !is_origin(origin) {
                 problems.push(Problem::of(
                     format!("client.allowed_origins[{i}]"),
-                    format!("{origin:?} is not an origin; write it as browsers send it, such as https://app.example.com, or \"*\" for any"),
+                    format!("{origin:?} is not an origin; write it as browsers send it, such as https://app.example.com or https://*.example.com, or \"*\" for any"),
                 ));
             }
         }
@@ -40,7 +40,7 @@ impl Client {
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let plain =
-        |c: char| !c.is_whitespace() && !c.is_ascii_uppercase() && !matches!(c, '/' | '?' | '#' | '*' | '@');
+        |c: char| !c.is_whitespace() && !c.is_ascii_uppercase() && !matches!(c, '/' | '?' | '#' | '@');
     !scheme.is_empty()
         && scheme
             .chars()
@@ -107,7 +107,7 @@ mod tests {
             ("http://[::1]:80", true),
             ("app.example.com", false),
             ("https://app.example.com/", false),
-            ("https://*.example.com", false),
+            ("https://*.example.com", true),
             ("https://", false),
             ("HTTPS://a", false),
             ("", false),

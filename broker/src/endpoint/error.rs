@@ -19,8 +19,12 @@ pub enum ErrorCode {
     AlreadySubscribed,
     /// The client has as many of these as it may have.
     LimitExceeded,
+    /// The answer is larger than all that may wait for the client.
+    AnswerTooLarge,
     /// The command's parts are not what they must be.
     BadRequest,
+    /// A middleware has stopped the message, and counted that.
+    Stopped,
     /// This is switched off here.
     NotAvailable,
     /// The token has expired: get a new one.
@@ -38,8 +42,8 @@ impl ErrorCode {
             Self::PermissionDenied => 103,
             Self::MethodNotFound => 104,
             Self::AlreadySubscribed => 105,
-            Self::LimitExceeded => 106,
-            Self::BadRequest | Self::BadChannel => 107,
+            Self::LimitExceeded | Self::AnswerTooLarge => 106,
+            Self::BadRequest | Self::BadChannel | Self::Stopped => 107,
             Self::NotAvailable => 108,
             Self::TokenExpired => 109,
             Self::TooManyRequests => 111,
@@ -54,8 +58,8 @@ impl ErrorCode {
             Self::PermissionDenied => "permission denied",
             Self::MethodNotFound => "method not found",
             Self::AlreadySubscribed => "already subscribed",
-            Self::LimitExceeded => "limit exceeded",
-            Self::BadRequest | Self::BadChannel => "bad request",
+            Self::LimitExceeded | Self::AnswerTooLarge => "limit exceeded",
+            Self::BadRequest | Self::BadChannel | Self::Stopped => "bad request",
             Self::NotAvailable => "not available",
             Self::TokenExpired => "token expired",
             Self::TooManyRequests => "too many requests",
@@ -67,9 +71,10 @@ impl ErrorCode {
         matches!(self, Self::Internal | Self::TooManyRequests)
     }
 
-    /// How the refusal is counted.
-    pub fn rejection(self) -> Rejection {
-        match self {
+    /// How the refusal is counted, unless it was counted before.
+    pub fn rejection(self) -> Option<Rejection> {
+        Some(match self {
+            Self::Stopped => return None,
             Self::Internal => Rejection::Unavailable,
             Self::UnknownChannel => Rejection::UnknownChannel,
             Self::BadChannel => Rejection::BadChannel,
@@ -77,10 +82,11 @@ impl ErrorCode {
             Self::MethodNotFound => Rejection::UnknownCommand,
             Self::AlreadySubscribed => Rejection::AlreadySubscribed,
             Self::LimitExceeded => Rejection::ChannelLimit,
+            Self::AnswerTooLarge => Rejection::TooLarge,
             Self::BadRequest => Rejection::Malformed,
             Self::NotAvailable => Rejection::NotAvailable,
             Self::TokenExpired => Rejection::ExpiredToken,
             Self::TooManyRequests => Rejection::TooManyRequests,
-        }
+        })
     }
 }

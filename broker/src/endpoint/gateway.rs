@@ -13,7 +13,7 @@ use super::{Disconnect, EndpointKind, ErrorCode, Outbox};
 use crate::{
     auth::{Action, AuthError, Authenticator, Caller, Grant, Identity, Namespaces, permit},
     backplane::{Ack, Backplane, Envelope, Member},
-    channel::{Confirm, SubscribeError},
+    channel::{Confirm, Entrance, SubscribeError, Terms},
     codec::{Encoder, centrifuge::write_string},
     config::{Limits, Namespace},
     hub::Hub,
@@ -151,7 +151,8 @@ impl Gateway {
     }
 
     /// Subscribes a client. `tell` is called once with the outcome; after a success nothing that is published
-    /// from then on is missed. Returns when the token expires, in seconds since 1970.
+    /// from then on is missed. Returns when the token expires, in seconds since 1970, however the subscribing
+    /// ends: what counts is [`Client::first_expiry`] when that time has come.
     pub fn subscribe(
         self: &Arc<Self>,
         client: &Arc<Client>,
@@ -167,7 +168,7 @@ impl Gateway {
             }
         };
         let expires_at = grant.as_ref().and_then(|grant| grant.expires_at);
-        let (shows_presence, join_leave) = (namespace.tracks_presence(), namespace.join_leave);
+        let then = self.entrance(client, &channel, namespace, grant);
         let tell = {
             let (gateway, channel) = (self.clone(), channel.clone());
             move |outcome| {
@@ -181,16 +182,7 @@ impl Gateway {
                 }));
             }
         };
-        let mut confirm = Confirm { tell: Box::new(tell), then: None };
-        if shows_presence || join_leave || grant.as_ref().is_some_and(|grant| grant.info.is_some()) {
-            let (gateway, client, channel) = (self.clone(), client.clone(), channel.clone());
-            let info = match grant.and_then(|grant| grant.info) {
-                Some(chan_info) => with_chan_info(&client.info, &chan_info),
-                None => client.info.clone(),
-            };
-            confirm.then =
-                Some(Box::new(move || gateway.entered(&client, &channel, info, shows_presence, join_leave)));
-        }
+        let confirm = Confirm { tell: Box::new(tell), then };
         let limit = self.limits.channels_per_client;
         self.hub.channels.subscribe(client, &channel, limit, &*self.backplane, confirm);
         expires_at
@@ -221,76 +213,87 @@ impl Gateway {
         Ok((channel, namespace, grant))
     }
 
-    /// The channel, if its rules let the client do this in it.
-    fn channel_for(&self, client: &Client, action: Action, channel: &str) -> Result<Channel, ErrorCode> {
-        let channel = self.channel(channel)?;
-        let namespace = self.namespace(&channel)?;
-        let caller = Caller { token: false, subscribed: client.is_let_into(&channel) };
-        permit(namespace, action, caller).map_err(|_| ErrorCode::PermissionDenied)?;
-        Ok(channel)
-    }
-
-    fn entered(
-        &self,
-        client: &Client,
+    /// What a subscription brings beside the client's own messages; nothing where nobody sees who is there, and no
+    /// token says anything.
+    fn entrance(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
         channel: &Channel,
-        info: Bytes,
-        shows_presence: bool,
-        join_leave: bool,
-    ) {
-        client.describe_in(channel, info.clone());
-        if shows_presence {
-            self.backplane.enter(channel, Member { client: client.id, info: info.clone() });
+        namespace: &Namespace,
+        grant: Option<Grant>,
+    ) -> Option<Entrance> {
+        let terms = grant.map(|Grant { info, expires_at }| Terms {
+            info: info.map(|chan_info| with_chan_info(&client.info, &chan_info)),
+            expires_at,
+        });
+        if terms.is_none() && !namespace.tracks_presence() {
+            return None;
         }
-        if join_leave {
-            let envelope = Envelope::Join(client.id, &info);
-            self.backplane.publish(channel, &envelope, Ack::ignore());
-            self.hub.deliver(channel.as_str(), &envelope, Origin::Local);
-        }
-        // The client may have gone while this was on its way: then nobody else would take it out again.
-        if !client.is_subscribed(channel) {
-            self.left(client, channel);
-        }
-    }
-
-    fn left(&self, client: &Client, channel: &Channel) {
-        let info = client.info_in(channel);
-        client.describe_in(channel, client.info.clone());
-        let Ok(namespace) = self.namespace(channel) else { return };
+        let info = terms.as_ref().and_then(|terms| terms.info.as_ref()).unwrap_or(&client.info).clone();
+        let mut entrance = Entrance { terms, ..Entrance::default() };
         if namespace.tracks_presence() {
-            self.backplane.leave(channel, client.id);
+            let (gateway, channel) = (self.clone(), channel.clone());
+            let member = Member { client: client.id, info: info.clone() };
+            entrance.enter = Some(Box::new(move || gateway.backplane.enter(&channel, member)));
         }
         if namespace.join_leave {
-            let envelope = Envelope::Leave(client.id, &info);
-            self.backplane.publish(channel, &envelope, Ack::ignore());
-            self.hub.deliver(channel.as_str(), &envelope, Origin::Local);
+            let (gateway, client, channel) = (self.clone(), client.clone(), channel.clone());
+            entrance.announce = Some(Box::new(move |attempt| {
+                client.announce(&channel, attempt, || {
+                    gateway.tell(&channel, &Envelope::Join(client.id, &info))
+                });
+            }));
         }
+        Some(entrance)
+    }
+
+    /// Tells all subscribers, here and elsewhere.
+    fn tell(&self, channel: &Channel, envelope: &Envelope<'_>) {
+        self.backplane.publish(channel, envelope, Ack::ignore());
+        self.hub.deliver(channel.as_str(), envelope, Origin::Local);
     }
 
     /// Ends a subscription; ending one that does not exist is no error.
     pub fn unsubscribe(&self, client: &Client, channel: &Channel) {
-        if self.hub.channels.unsubscribe(client, channel, &*self.backplane) {
-            self.left(client, channel);
+        let Some(ended) = self.hub.channels.unsubscribe(client, channel, &*self.backplane) else { return };
+        if self.namespace(channel).is_ok_and(Namespace::tracks_presence) {
+            self.backplane.leave(channel, client.id);
         }
+        client.announce_end(&ended, || self.tell(channel, &Envelope::Leave(client.id, &ended.info)));
+    }
+
+    /// The channel, if its rules let the client do this in it, and what others may know of the client there.
+    fn channel_for(
+        &self,
+        client: &Client,
+        action: Action,
+        channel: &str,
+    ) -> Result<(Channel, Bytes), ErrorCode> {
+        let channel = self.channel(channel)?;
+        let namespace = self.namespace(&channel)?;
+        let (subscribed, info) = client.standing_in(&channel);
+        permit(namespace, action, Caller { token: false, subscribed })
+            .map_err(|_| ErrorCode::PermissionDenied)?;
+        Ok((channel, info))
     }
 
     /// Publishes for a client. Either `ack` is told what the backplane said, or an error is returned.
     pub fn publish(&self, client: &Client, channel: &str, data: Bytes, ack: Ack) -> Result<(), ErrorCode> {
-        let channel = match self.channel_for(client, Action::Publish, channel) {
-            Ok(channel) => channel,
+        let (channel, info) = match self.channel_for(client, Action::Publish, channel) {
+            Ok(found) => found,
             Err(error) => {
                 ack.cancel();
                 return Err(error);
             }
         };
-        let source = Source::Client { id: client.id, info: client.info_in(&channel) };
+        let source = Source::Client { id: client.id, info };
         let message = Message::new(source, Target::Channel(channel), data);
-        self.pipeline.publish(message, ack).map_err(|_| ErrorCode::BadRequest)
+        self.pipeline.publish(message, ack).map_err(|_| ErrorCode::Stopped)
     }
 
     /// The channel, if the client may see who is in it.
     pub fn presence_channel(&self, client: &Client, channel: &str) -> Result<Channel, ErrorCode> {
-        self.channel_for(client, Action::Presence, channel)
+        self.channel_for(client, Action::Presence, channel).map(|(channel, _)| channel)
     }
 }
 

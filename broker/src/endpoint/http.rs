@@ -54,10 +54,15 @@ async fn authenticate(State(api): State<Arc<Api>>, request: Request, next: Next)
         let header = |name: &str| request.headers().get(name).map(|value| value.as_bytes());
         presented_key(header("x-api-key"), header("authorization")).is_some_and(|key| api.keys.accept(key))
     };
+    let rejected = &api.gateway.hub.metrics.rejected;
     if accepted {
-        return next.run(request).await;
+        let response = next.run(request).await;
+        if let Some(Refused(rejection)) = response.extensions().get() {
+            rejected.inc(*rejection);
+        }
+        return response;
     }
-    api.gateway.hub.metrics.rejected.inc(Rejection::ApiKey);
+    rejected.inc(Rejection::ApiKey);
     let message = "send one of auth.api_keys in the header X-API-Key\n";
     (StatusCode::UNAUTHORIZED, message).into_response()
 }
@@ -69,8 +74,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failed;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failed> {
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|error| Failed::bad(error.body_text()))?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|error| match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Failed::too_large(error.body_text()),
+            _ => Failed::bad(error.body_text()),
+        })?;
         let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
         serde_json::from_slice(&bytes).map(Self).map_err(|error| Failed::bad(error.to_string()))
     }
@@ -80,17 +87,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 struct Failed {
     code: ErrorCode,
     message: String,
+    /// How it is counted where it becomes an answer, unless that was done before.
+    rejection: Option<Rejection>,
 }
 
+/// In a response: what is to be counted.
+#[derive(Clone, Copy)]
+struct Refused(Rejection);
+
 impl Failed {
+    fn of(code: ErrorCode, message: &str) -> Self {
+        let rejection = code.rejection();
+        Self { code, message: format!("{}: {message}", code.message()), rejection }
+    }
+
     fn bad(message: String) -> Self {
-        Self { code: ErrorCode::BadRequest, message: format!("bad request: {message}") }
+        Self::of(ErrorCode::BadRequest, &message)
+    }
+
+    fn too_large(message: String) -> Self {
+        Self { rejection: Some(Rejection::TooLarge), ..Self::bad(message) }
     }
 }
 
 impl From<ErrorCode> for Failed {
     fn from(code: ErrorCode) -> Self {
-        Self { code, message: code.message().to_owned() }
+        Self { code, message: code.message().to_owned(), rejection: code.rejection() }
     }
 }
 
@@ -102,7 +124,11 @@ impl Serialize for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        Json(&self).into_response()
+        let mut response = Json(&self).into_response();
+        if let Some(rejection) = self.rejection {
+            response.extensions_mut().insert(Refused(rejection));
+        }
+        response
     }
 }
 
@@ -151,10 +177,12 @@ impl Gateway {
         let mut message = Message::new(Source::Api, Target::Channel(channel), data);
         message.metadata = tags;
         let (ack, outcome) = Ack::channel();
-        self.pipeline.publish(message, ack).map_err(|rejection| Failed::bad(rejection.message))?;
+        self.pipeline
+            .publish(message, ack)
+            .map_err(|rejection| Failed::of(ErrorCode::Stopped, &rejection.message))?;
         outcome.await.map_err(|error| {
             self.hub.metrics.publish_failures.inc(error.into());
-            Failed { code: ErrorCode::Internal, message: error.to_string() }
+            Failed { code: ErrorCode::Internal, message: error.to_string(), rejection: None }
         })
     }
 }
@@ -179,7 +207,12 @@ async fn broadcast(State(api): State<Arc<Api>>, Body(request): Body<BroadcastReq
     let outcomes = futures_util::future::join_all(publishes).await;
     let responses = outcomes.into_iter().map(|outcome| match outcome {
         Ok(()) => json!({"result": {}}),
-        Err(failed) => json!(failed),
+        Err(failed) => {
+            if let Some(rejection) = failed.rejection {
+                api.gateway.hub.metrics.rejected.inc(rejection);
+            }
+            json!(failed)
+        }
     });
     result(json!({"responses": responses.collect::<Vec<_>>()}))
 }

@@ -94,6 +94,17 @@ impl Outbox {
         self.state.lock().closing
     }
 
+    /// Bytes that are not written yet, unless the connection is being closed.
+    pub fn unsent(&self) -> Option<usize> {
+        let state = self.state.lock();
+        state.closing.is_none().then(|| state.buffer.len() + state.writing)
+    }
+
+    /// The most bytes that it holds.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Bytes that are not written yet.
     pub fn len(&self) -> usize {
         let state = self.state.lock();

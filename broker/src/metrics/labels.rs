@@ -88,7 +88,7 @@ label! {
 label! {
     /// Why something a client or caller sent was not carried out.
     Rejection {
-        /// A frame or body above the size limit.
+        /// A frame or body above the size limit, or a command whose answer would be.
         TooLarge = "too_large",
         /// A binary frame where text is spoken.
         Binary = "binary",

@@ -75,6 +75,7 @@ impl Backplane for Broken {
             error: Some(WHY.to_string()),
             probe_ms: None,
             probe_age_ms: None,
+            heard: None,
             queued_bytes: 0,
         }
     }
@@ -100,11 +101,14 @@ async fn local_delivery_goes_on_and_the_publisher_is_told() {
     for command in ["presence", "presence_stats"] {
         assert_eq!(ann.command(json!({command: {"channel": "room"}})).await, error, "{command}");
     }
+    assert_eq!(broker.rejected("unavailable").await, 2);
     for (method, body) in
         [("publish", json!({"channel": "room", "data": 2})), ("channels", json!({})), ("info", json!({}))]
     {
         assert_eq!(broker.api(method, &body).await["error"]["code"], 100, "{method}");
     }
+    assert_eq!(broker.rejected("unavailable").await, 4, "a failed publish is counted as that");
+    assert_eq!(broker.metric("publish_failures_total", &[("reason", "disconnected")]).await, 2);
     assert_eq!(ann.publication("room").await, 2);
     assert_eq!(broker.admin("GET", "/healthz").await.json()["status"], "degraded");
     assert_eq!(broker.admin("GET", "/readyz").await.status, 200, "it takes clients");

@@ -42,3 +42,19 @@ await hears.publish('late');
 await received(hears, ['early', 'late']);
 assert.equal(disconnects, 0, 'the application never saw it disconnected');
 ann.disconnect();
+
+// Subscriptions that were asked for before the connection leave in one frame with the expired token.
+const renewals = [long];
+const back = client(url, { token: expired, getToken: async () => renewals.shift() });
+back.on('disconnected', () => { disconnects += 1; });
+const waiting = back.newSubscription(channel, { token: grant });
+waiting.received = [];
+waiting.on('publication', (context) => waiting.received.push(context.data));
+waiting.subscribe();
+back.connect();
+await within('the subscription that waited', waiting.ready());
+await waiting.publish('together');
+await received(waiting, ['together']);
+assert.deepEqual(renewals, [], 'the broker had asked for a new token');
+assert.equal(disconnects, 1, 'only the one that was asked for');
+back.disconnect();

@@ -14,6 +14,7 @@ async fn everything_is_restored_when_redis_comes_back() {
     let client = one.enter("chat", "alice", false);
     two.finds(&client, Some(&one)).await;
     two.shows("chat", &["alice"]).await;
+    one.hears(&[&two]).await;
 
     server.kill();
     one.is_lost().await;
@@ -22,6 +23,7 @@ async fn everything_is_restored_when_redis_comes_back() {
     assert_eq!(one.publish("chat", "lost").await, Err(Unavailable::Disconnected));
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(one.hub.metrics.redis_up.get(), 0);
+    eventually("nobody is heard any more", async || one.hub.metrics.redis_peers.get() == 0).await;
     assert!(one.backplane.health().error.is_some());
     // Meanwhile: what is local is known, and what changes is remembered.
     one.shows("chat", &["alice"]).await;
@@ -105,10 +107,14 @@ async fn a_subscription_that_only_looks_alive_is_replaced() {
 async fn what_redis_forgets_is_written_again() {
     let server = Server::start().await;
     let (one, two) = (Node::start("one", &server).await, Node::start("two", &server).await);
-    let client = one.enter("chat", "alice", false);
+    let client = one.enter("chat", "alice", true);
     two.shows("chat", &["alice"]).await;
+    one.publish("chat", "heard by nobody").await.unwrap();
+    let at_two = two.subscribe("chat").await;
     server.ask::<()>("FLUSHALL").await;
     two.shows("chat", &["alice"]).await;
     two.finds(&client, Some(&one)).await;
     assert_eq!(one.hub.metrics.redis_reconnects.get(), 0);
+    one.publish("chat", "nobody had left").await.unwrap();
+    at_two.gets(&["nobody had left"]).await;
 }

@@ -128,6 +128,14 @@ impl Node {
         client
     }
 
+    /// Waits until it hears these others, in the order of their names.
+    pub(super) async fn hears(&self, others: &[&Node]) {
+        let wanted: Vec<_> = others.iter().map(|node| node.hub.address.to_string()).collect();
+        let what = format!("{} hears {wanted:?}", self.hub.address.instance);
+        eventually(&what, async || self.backplane.health().heard.as_ref() == Some(&wanted)).await;
+        assert!(self.hub.metrics.redis_peers.get() >= others.len() as i64);
+    }
+
     /// Waits until the channel's presence shows these users.
     pub(super) async fn shows(&self, name: &str, users: &[&str]) {
         let what = format!("{} shows {users:?} in {name}", self.hub.address.instance);

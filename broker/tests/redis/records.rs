@@ -4,6 +4,15 @@ use switchboard::backplane::Backplane;
 
 use super::{Node, Server, channel, eventually, within};
 
+/// Takes the instance's lease away, as if it had run out, and lets whoever comes next look for the dead.
+async fn let_lease_run_out(server: &Server, node: &Node) {
+    server.ask::<()>(&format!("DEL {} switchboard:sweep", lease_of(node))).await;
+}
+
+fn lease_of(node: &Node) -> String {
+    format!("switchboard:instance:{{{}}}:lease", node.hub.address)
+}
+
 #[tokio::test]
 async fn clients_are_found_and_forgotten() {
     let server = Server::start().await;
@@ -59,6 +68,9 @@ async fn instances_and_channels_are_asked_together() {
         all.into_iter().map(|record| record.id).collect::<Vec<_>>()
     };
     assert_eq!(ids(&one).await, ["one", "three", "two"]);
+    for (node, others) in [(&one, [&three, &two]), (&two, [&one, &three]), (&three, [&one, &two])] {
+        node.hears(&others).await;
+    }
     three.backplane.close().await;
     assert_eq!(ids(&one).await, ["one", "two"]);
 }
@@ -80,6 +92,7 @@ async fn a_dead_instance_is_cleaned_up_after() {
     two.shows("quiet", &[]).await;
     two.finds(&alice, None).await;
     at_two.gets(&[&format!("join {}", alice.id), &format!("leave {}", alice.id)]).await;
+    two.hears(&[]).await;
     eventually("nothing is left of it", async || {
         let left: Vec<String> = server.ask("KEYS *{one/*").await;
         left.is_empty()
@@ -92,6 +105,46 @@ async fn a_dead_instance_is_cleaned_up_after() {
 }
 
 #[tokio::test]
+async fn who_has_just_joined_takes_nobody_for_dead() {
+    let server = Server::start().await;
+    let one = Node::start("one", &server).await;
+    let (alice, at_one) = (one.enter("chat", "alice", true), one.subscribe("chat").await);
+    // As after a Redis that stood still: all leases have run out, and one instance is back before the others.
+    let_lease_run_out(&server, &one).await;
+    let two = Node::start("two", &server).await;
+    let has_lease = format!("EXISTS {}", lease_of(&one));
+    eventually("the other one is back too", async || server.ask::<bool>(&has_lease).await).await;
+    two.shows("chat", &["alice"]).await;
+    two.finds(&alice, Some(&one)).await;
+    two.publish("chat", "and nobody has left").await.unwrap();
+    at_one.gets(&["and nobody has left"]).await;
+}
+
+#[tokio::test]
+async fn who_was_taken_for_dead_announces_its_members_again() {
+    let server = Server::start().await;
+    let (one, two) = (Node::start("one", &server).await, Node::start("two", &server).await);
+    let (at_one, at_two) = (one.subscribe("chat").await, two.subscribe("chat").await);
+    let quiet = two.subscribe("quiet").await;
+    let alice = one.enter("chat", "alice", true);
+    one.enter("quiet", "alice", false);
+    let (join, leave) = (format!("join {}", alice.id), format!("leave {}", alice.id));
+    at_two.gets(&[&join]).await;
+    eventually("it is taken for dead", async || {
+        let_lease_run_out(&server, &one).await;
+        at_two.got().contains(&leave)
+    })
+    .await;
+    at_two.gets(&[&join, &leave, &join]).await;
+    at_one.gets(&[&leave, &join]).await;
+    two.shows("chat", &["alice"]).await;
+    two.shows("quiet", &["alice"]).await;
+    assert_eq!(quiet.got(), [""; 0], "its join was not announced");
+    let marks: Vec<String> = server.ask("KEYS switchboard:reaped:*").await;
+    assert_eq!(marks, [""; 0]);
+}
+
+#[tokio::test]
 async fn leaving_in_order_leaves_nothing() {
     let server = Server::start().await;
     let (one, two) = (Node::start("one", &server).await, Node::start("two", &server).await);
@@ -99,7 +152,9 @@ async fn leaving_in_order_leaves_nothing() {
     one.enter("chat", "alice", false);
     two.shows("chat", &["alice"]).await;
     let last: Vec<_> = (0..100).map(|number| one.publish("chat", &number.to_string())).collect();
+    one.hears(&[&two]).await;
     within("it closes", one.backplane.close()).await;
+    assert_eq!(one.hub.metrics.redis_peers.get(), 0);
     for outcome in last {
         outcome.await.unwrap();
     }

@@ -29,12 +29,16 @@ pub(crate) struct Lab {
 impl Lab {
     /// An endpoint with this configuration.
     pub(crate) async fn start(yaml: &str) -> Self {
+        Self::of(yaml, Arc::new(MemoryBackplane::default()), Chain::default()).await
+    }
+
+    /// An endpoint on this backplane, with this middleware.
+    pub(crate) async fn of(yaml: &str, backplane: Arc<dyn Backplane>, receive: Chain) -> Self {
         let config = config(yaml);
         let metrics = Arc::new(Metrics::new());
         let hub = Arc::new(Hub::new(Address::starting_now(InstanceId::new("lab")), metrics));
-        let backplane = Arc::new(MemoryBackplane::default());
         backplane.start(hub.clone()).await.unwrap();
-        let pipeline = Pipeline::new(Chain::default(), Chain::default(), hub.clone(), backplane.clone());
+        let pipeline = Pipeline::new(receive, Chain::default(), hub.clone(), backplane.clone());
         let gateway = Arc::new(Gateway::new(
             hub,
             backplane,
@@ -65,7 +69,11 @@ impl Lab {
 
     /// How many connections ended for this reason.
     pub(crate) fn ended(&self, reason: &str) -> u64 {
-        let text = self.gateway.hub.metrics.encode();
-        metrics::sum(&text, "disconnects_total", &[("endpoint", "websocket"), ("reason", reason)])
+        self.metric("disconnects_total", &[("endpoint", "websocket"), ("reason", reason)])
+    }
+
+    /// The value of a metric; its series with these labels together.
+    pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        metrics::sum(&self.gateway.hub.metrics.encode(), name, labels)
     }
 }

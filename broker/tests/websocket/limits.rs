@@ -42,5 +42,6 @@ async fn a_payload_above_the_limit_is_refused() {
     let answer = broker.api("publish", &json!({"channel": "a", "data": "x".repeat(99)})).await;
     assert_eq!(answer["error"]["code"], 107);
     assert_eq!(broker.rejected("middleware").await, 1);
+    assert_eq!(broker.metric("rejected_total", &[]).await, 1, "once");
     assert!(client.unasked().await.is_empty());
 }

@@ -1,9 +1,14 @@
 //! Who is in a channel, and who comes and goes.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
+use switchboard::{
+    backplane::Member,
+    message::{Channel, ClientId},
+};
 
 use crate::support::{
-    Broker, OPEN, eventually,
+    Broker, Lab, OPEN, eventually,
     token::{SECRET, token},
 };
 
@@ -99,4 +104,24 @@ async fn a_leave_says_as_much_as_the_join() {
     assert_eq!(ann.push().await["pub"]["info"], joined["info"], "as does what it publishes");
     drop(bob);
     assert_eq!(ann.push().await["leave"], joined);
+}
+
+#[tokio::test]
+async fn an_answer_that_no_outbox_holds_is_an_error() {
+    let yaml = format!("{OPEN}limits: {{message_size: 1KiB, outbox_size: 64KiB}}\n");
+    let lab = Lab::start(&yaml).await;
+    let (mut client, _) = lab.open(1 << 20);
+    client.connect("").await;
+    client.subscribe("crowd").await;
+    let channel = Channel::parse("crowd", 255).unwrap();
+    for _ in 0..2_000 {
+        let member = Member { client: ClientId::generate(), info: Bytes::from(r#"{"user":"one of many"}"#) };
+        lab.gateway.backplane.enter(&channel, member);
+    }
+    let reply = client.command(json!({"presence": {"channel": "crowd"}})).await;
+    assert_eq!(reply, json!({"error": {"code": 106, "message": "limit exceeded"}}));
+    assert_eq!(lab.metric("rejected_total", &[("reason", "too_large")]), 1);
+    let stats = client.command(json!({"presence_stats": {"channel": "crowd"}})).await;
+    assert_eq!(stats, json!({"presence_stats": {"num_clients": 2_001, "num_users": 2}}));
+    assert_eq!(lab.ended("slow"), 0);
 }

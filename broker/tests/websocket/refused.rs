@@ -1,8 +1,15 @@
 //! Commands that are refused with an error: the connection goes on, and each is counted.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use crate::support::{Broker, OPEN};
+use serde_json::{Value, json};
+use switchboard::{
+    backplane::memory::MemoryBackplane,
+    message::Message,
+    middleware::{Chain, Middleware},
+};
+
+use crate::support::{Broker, Lab, OPEN};
 
 const RULES: &str = "
 limits: {channel_length: 20}
@@ -91,4 +98,25 @@ async fn an_error_says_what_it_is() {
     let mut client = broker.connect().await;
     let reply = client.command(of("publish", "there")).await;
     assert_eq!(reply, json!({"error": {"code": 103, "message": "permission denied"}}));
+}
+
+struct NotToday;
+
+impl Middleware for NotToday {
+    fn process(&self, message: &mut Message) {
+        message.reject("not_today", "not today");
+    }
+}
+
+#[tokio::test]
+async fn what_a_middleware_refuses_is_counted_once() {
+    let chain = Chain::new(vec![Arc::new(NotToday)]);
+    let lab = Lab::of(OPEN, Arc::new(MemoryBackplane::default()), chain).await;
+    let (mut client, _) = lab.open(1 << 20);
+    client.connect("").await;
+    client.subscribe("a").await;
+    let reply = client.command(of("publish", "a")).await;
+    assert_eq!(reply, json!({"error": {"code": 107, "message": "bad request"}}));
+    assert_eq!(lab.metric("rejected_total", &[("reason", "middleware")]), 1);
+    assert_eq!(lab.metric("rejected_total", &[]), 1);
 }

@@ -89,3 +89,70 @@ async fn a_client_that_asks_and_never_reads_the_answers_is_ended() {
     within("the end of its connection", served).await.unwrap();
     assert_eq!(lab.ended("slow"), 1);
 }
+
+/// What a client publishes to itself, and asks, in one go.
+const BURST: u64 = 20_000;
+
+/// A client on a pipe that holds a whole burst, subscribed to `own`, and another subscriber.
+async fn bursting(lab: &Lab) -> (Client<tokio::io::DuplexStream>, Client<tokio::io::DuplexStream>) {
+    let (mut client, _) = lab.open(16 << 20);
+    let (mut other, _) = lab.open(16 << 20);
+    for client in [&mut client, &mut other] {
+        client.connect("").await;
+        client.subscribe("own").await;
+    }
+    (client, other)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_to_oneself_is_written_while_it_is_read() {
+    let lab = Lab::start(&format!("{OPEN}limits: {{message_size: 64KiB, outbox_size: 256KiB}}\n")).await;
+    let (mut client, mut other) = bursting(&lab).await;
+    let data = "x".repeat(100);
+    let frames: Vec<_> = (0..BURST)
+        .map(|n| json!({"id": n + 1_000, "publish": {"channel": "own", "data": [n, data]}}).to_string())
+        .flat_map(|command| crate::support::text(&command))
+        .collect();
+    assert!(frames.len() > 2 << 20);
+    client.send_bytes(&frames).await;
+    for subscriber in [&mut client, &mut other] {
+        let mut next = 0;
+        while next < BURST {
+            let line = subscriber.line().await;
+            if line["push"].is_object() {
+                assert_eq!(line["push"]["pub"]["data"][0], next);
+                next += 1;
+            }
+        }
+    }
+    assert_eq!(lab.ended("slow"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_read_that_causes_more_than_the_outbox_holds_is_written_in_between() {
+    let lab = Lab::start(&format!("{OPEN}limits: {{message_size: 1KiB, outbox_size: 16KiB}}\n")).await;
+    let (mut client, mut other) = bursting(&lab).await;
+    // Each of these short frames is answered with a frame three times as long.
+    let frames: Vec<_> = (1..=2_000)
+        .flat_map(|id| crate::support::text(&json!({"id": id, "dance": {}}).to_string()))
+        .collect();
+    client.send_bytes(&frames).await;
+    for id in 1..=2_000 {
+        assert_eq!(client.reply(id).await["error"]["code"], 104);
+    }
+    assert!(other.unasked().await.is_empty());
+    assert_eq!(lab.ended("slow"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forty_thousand_pings_at_once_are_answered() {
+    let lab = Lab::start(OPEN).await;
+    let (mut client, mut other) = bursting(&lab).await;
+    let pings = "{\"id\":1,\"ping\":{}}\n".repeat(1_000);
+    let frames = crate::support::text(&pings).repeat(80);
+    client.send_bytes(&frames).await;
+    for _ in 0..80_000 {
+        assert_eq!(client.line().await, json!({"id": 1, "ping": {}}));
+    }
+    assert!(other.unasked().await.is_empty());
+}

@@ -82,6 +82,31 @@ async fn a_token_outside_its_time_asks_for_a_new_one() {
 }
 
 #[tokio::test]
+async fn what_stands_behind_an_expired_token_is_passed_over() {
+    let broker = Broker::start(&with_tokens("")).await;
+    let (expired, good) = (json!({"sub": "ann", "exp": in_seconds(-1)}), json!({"sub": "ann"}));
+    let connect = |id, claims| json!({"id": id, "connect": {"token": token(claims)}}).to_string();
+    let subscribe = |id| json!({"id": id, "subscribe": {"channel": "news"}}).to_string();
+    let mut client = broker.open().await;
+    client.send(&[connect(1, &expired), subscribe(2), subscribe(3)].join("\n")).await;
+    assert_eq!(client.line().await["error"]["code"], 109);
+    // Also when the new token stands in the same frame.
+    client.send(&[connect(4, &expired), subscribe(5), connect(6, &good), subscribe(7)].join("\n")).await;
+    assert_eq!(client.line().await["error"]["code"], 109);
+    assert!(client.reply(6).await["connect"].is_object());
+    assert_eq!(client.line().await, json!({"id": 7, "subscribe": {}}));
+    assert_eq!(broker.metric("subscriptions", &[]).await, 1);
+    assert_eq!(broker.rejected("not_connected").await, 0);
+
+    // In a frame of its own it is still too early.
+    let mut client = broker.open().await;
+    client.send(&connect(1, &expired)).await;
+    client.send(&subscribe(2)).await;
+    assert_eq!(client.end().await, 3501);
+    assert_eq!(broker.rejected("not_connected").await, 1);
+}
+
+#[tokio::test]
 async fn a_connection_ends_with_its_token() {
     let broker = Broker::start(&with_tokens("")).await;
     let mut client = broker.open().await;
@@ -112,6 +137,27 @@ async fn a_connection_ends_with_a_subscriptions_token() {
     client.command(json!({"subscribe": {"channel": "room", "token": token(&claims)}})).await;
     assert_eq!(client.end().await, 3005);
     assert!(in_seconds(0) - end < 5, "not only when the next ping is due");
+}
+
+#[tokio::test]
+async fn a_connection_outlives_the_token_of_a_subscription_that_is_no_more() {
+    let yaml = with_tokens("") + "limits: {channels_per_client: 2}\n";
+    let broker = Broker::start(&yaml).await;
+    let mut client = broker.open().await;
+    client.connect(&token(&json!({"sub": "ann"}))).await;
+    client.subscribe("stays").await;
+    let subscribe = |channel: &str, seconds| {
+        let claims = json!({"sub": "ann", "channel": channel, "exp": in_seconds(seconds)});
+        json!({"subscribe": {"channel": channel, "token": token(&claims)}})
+    };
+    let end = in_seconds(1);
+    assert_eq!(client.command(subscribe("left", 1)).await, json!({"subscribe": {}}));
+    assert_eq!(client.error(subscribe("one-too-many", 1)).await, 106);
+    assert_eq!(client.error(subscribe("left", 1)).await, 105);
+    client.command(json!({"unsubscribe": {"channel": "left"}})).await;
+    assert_eq!(client.command(subscribe("left", 4)).await, json!({"subscribe": {}}));
+    assert_eq!(client.end().await, 3005);
+    assert!(in_seconds(0) >= end + 3, "with the token of the subscription that there is");
 }
 
 #[tokio::test]

@@ -5,16 +5,13 @@
 //! at once, and the busier the broker is, the more messages share a packet, a command, a system call and a
 //! round trip. Within a channel the order is that of the calls.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use ahash::HashMap;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
-use super::{
-    connect::{Failure, Wire},
-    keys::Keys,
-};
+use super::{connect::Failure, keys::Keys, wire::Wire};
 use crate::{
     backplane::{ANSWER_WITHIN, Ack, Envelope, Unavailable, envelope::write_header},
     message::{Address, Channel},
@@ -23,6 +20,8 @@ use crate::{
 
 mod batch;
 mod flight;
+#[cfg(test)]
+mod tests;
 
 use batch::{Batch, KEPT_PACKETS, PACKET_LIMIT, count_dropped};
 use flight::Flight;
@@ -86,7 +85,7 @@ impl Bus {
 
     /// Publishes in a channel.
     pub(super) fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack) {
-        let Some((mut state, ack)) = self.admit(ack) else { return };
+        let Some((mut state, ack)) = self.admit(ack, QUEUE_LIMIT) else { return };
         let State { batch, open, queued, .. } = &mut *state;
         let first = batch.used == 0;
         let slot = match open.get(channel) {
@@ -110,7 +109,7 @@ impl Bus {
 
     /// Publishes an envelope under a pub/sub name that is no channel's.
     pub(super) fn tell(&self, name: &str, envelope: &Envelope<'_>, ack: Ack) {
-        let Some((mut state, ack)) = self.admit(ack) else { return };
+        let Some((mut state, ack)) = self.admit(ack, QUEUE_LIMIT) else { return };
         let State { batch, queued, .. } = &mut *state;
         let slot = batch.start(&self.header, queued, |out| out.extend_from_slice(name.as_bytes()));
         batch.packets[slot].push(envelope, ack, queued);
@@ -118,9 +117,10 @@ impl Bus {
         self.wake.notify_one();
     }
 
-    /// Publishes bytes that are no packet.
+    /// Publishes bytes that are no packet. They are few, and say something of the connection itself, so they pass
+    /// a full queue.
     pub(super) fn send_raw(&self, name: &str, bytes: &[u8], ack: Ack) {
-        let Some((mut state, ack)) = self.admit(ack) else { return };
+        let Some((mut state, ack)) = self.admit(ack, usize::MAX) else { return };
         let State { batch, queued, .. } = &mut *state;
         let slot = batch.start(bytes, queued, |out| out.extend_from_slice(name.as_bytes()));
         batch.packets[slot].acks.push(ack);
@@ -128,11 +128,12 @@ impl Bus {
         self.wake.notify_one();
     }
 
-    /// The state to append to; `None` when nothing may be sent now, and the ack has been told.
-    fn admit(&self, ack: Ack) -> Option<(MutexGuard<'_, State>, Ack)> {
+    /// The state to append to; `None` when nothing may be sent now, with `limit` bytes in the queue for instance,
+    /// and the ack has been told.
+    fn admit(&self, ack: Ack, limit: usize) -> Option<(MutexGuard<'_, State>, Ack)> {
         let state = self.state.lock();
         let outcome = match state.phase {
-            Phase::Joined if state.queued < QUEUE_LIMIT => return Some((state, ack)),
+            Phase::Joined if state.queued < limit => return Some((state, ack)),
             Phase::Joined => Err(Unavailable::QueueFull),
             Phase::Alone => Ok(()),
             Phase::Lost => Err(Unavailable::Disconnected),
@@ -161,13 +162,19 @@ impl Bus {
         self.end(Phase::Lost, Unavailable::Disconnected);
     }
 
+    /// Ends when all that is queued now has been answered or given up.
+    pub(super) fn flush(&self) -> impl Future<Output = Result<(), Unavailable>> + Send + use<> {
+        let (last, answered) = Ack::channel();
+        // Its reply comes after all others.
+        self.send_raw(&self.keys.nobody(), b"", last);
+        answered
+    }
+
     /// Sends what is queued, and takes no more. Ends when all of it has been answered or given up.
     pub(super) async fn close(&self) {
-        let (last, answered) = Ack::channel();
-        // An empty name is heard by nobody; its reply comes after all others.
-        self.send_raw("", b"", last);
+        let flushed = self.flush();
         self.state.lock().phase = Phase::Closed;
-        let _ = answered.await;
+        let _ = flushed.await;
         self.end(Phase::Closed, Unavailable::Closed);
     }
 
@@ -215,17 +222,15 @@ impl Bus {
                     if let Err(failure) = read.and_then(|()| wire.drain(|frame| flight.replied(&frame))) {
                         return failure;
                     }
-                    flight.answered = Instant::now();
                 }
                 () = self.wake.notified(), if !full => {}
-                // The timer is not set anew for each batch: when it goes off it looks how long the wait really was.
-                () = &mut watchdog, if !idle => {
-                    let waited = flight.waited();
-                    if waited >= ANSWER_WITHIN {
+                // The timer is not set anew for each batch: when it goes off it looks how long there really is.
+                () = &mut watchdog, if !idle => match flight.deadline() {
+                    Some(deadline) if deadline > watchdog.deadline() => watchdog.as_mut().reset(deadline),
+                    _ => {
                         flight.why = Unavailable::Timeout;
                         return Failure::new("Redis does not answer PUBLISH");
                     }
-                    watchdog.as_mut().reset(tokio::time::Instant::now() + (ANSWER_WITHIN - waited));
                 }
             }
         }
@@ -233,21 +238,22 @@ impl Bus {
 
     async fn write(&self, wire: &mut Wire, flight: &mut Flight<'_>) -> Result<(), Failure> {
         let bytes = flight.batch.bytes();
-        if flight.batch.since.is_some_and(|since| since.elapsed() >= ANSWER_WITHIN) {
+        let now = Instant::now();
+        let since = flight.batch.since.unwrap_or(now);
+        if now >= since + ANSWER_WITHIN {
             // Too late: those who wait are told that it failed, so it must not arrive after that.
             flight.batch.fail(Unavailable::Timeout, &self.metrics);
             self.written(bytes);
             return Ok(());
         }
-        flight.depart();
+        flight.depart(since, now);
         for slot in 0..flight.batch.used {
             flight.board(slot);
             if flight.out.len() >= WRITE_SIZE {
-                wire.write(&flight.out).await?;
-                flight.out.clear();
+                flight.send(wire).await?;
             }
         }
-        wire.write(&flight.out).await?;
+        flight.send(wire).await?;
         flight.departed();
         self.written(bytes);
         Ok(())

@@ -5,28 +5,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::{Buf, BytesMut};
 use futures_util::future::{BoxFuture, FutureExt};
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, aio::MultiplexedConnection};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
-use super::resp::{self, Frame, Malformed, Step};
+use super::{
+    resp::{self, Frame, Malformed},
+    wire::{Io, Wire},
+};
 use crate::{backplane::ANSWER_WITHIN, config};
 
 /// How long one connection may take to be made, authentication included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-
-/// Room for what one read may bring.
-const READ_ROOM: usize = 64 * 1024;
-
-/// A read buffer that has grown past this is given back.
-const READ_KEPT: usize = 1024 * 1024;
 
 /// Why there is no connection, in words for the log. Never holds a secret.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -44,9 +36,6 @@ impl From<Malformed> for Failure {
         Self(malformed.to_string())
     }
 }
-
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A Redis server and how to log in.
 pub(super) struct Server {
@@ -106,7 +95,7 @@ impl Server {
     /// Opens a bare connection, logged in, that the server shows under the name.
     pub(super) async fn wire(&self, name: &str) -> Result<Wire, Failure> {
         timeout(CONNECT_WITHIN, async {
-            let mut wire = Wire { stream: self.stream().await?, input: BytesMut::new(), needs: 0 };
+            let mut wire = Wire::new(self.stream().await?);
             let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
             if let Some(password) = &self.password {
                 let user = self.username.as_deref().unwrap_or("default");
@@ -192,70 +181,6 @@ fn connector(roots: RootCertStore) -> Result<TlsConnector, Failure> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
-}
-
-/// A bare connection: bytes out, frames in.
-pub(super) struct Wire {
-    stream: Box<dyn Io>,
-    input: BytesMut,
-    /// There is no whole frame before the input is this long.
-    needs: usize,
-}
-
-impl Wire {
-    /// Writes all of it; an error when the server does not take it in time.
-    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        match timeout(ANSWER_WITHIN, self.stream.write_all(bytes)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(lost(&error)),
-            Err(_) => return Err(Failure::new("Redis does not read what is sent to it")),
-        }
-        // TLS holds back what a write left unfinished.
-        self.stream.flush().await.map_err(|error| lost(&error))
-    }
-
-    /// Waits for bytes. Dropping the future loses nothing.
-    pub(super) async fn read(&mut self) -> Result<(), Failure> {
-        if self.input.is_empty() && self.input.capacity() > READ_KEPT {
-            self.input = BytesMut::new();
-        }
-        let room = READ_ROOM.max(self.needs.saturating_sub(self.input.len()));
-        self.input.reserve(room);
-        match self.stream.read_buf(&mut self.input).await {
-            Ok(0) => Err(Failure::new("Redis closed the connection")),
-            Ok(_) => Ok(()),
-            Err(error) => Err(lost(&error)),
-        }
-    }
-
-    /// Hands over every whole frame that has been read.
-    pub(super) fn drain(
-        &mut self,
-        mut each: impl FnMut(Frame<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        if self.input.len() < self.needs {
-            return Ok(());
-        }
-        let mut used = 0;
-        loop {
-            match resp::read(&self.input[used..])? {
-                Step::Frame(frame, length) => {
-                    each(frame)?;
-                    used += length;
-                }
-                Step::Needs(total) => {
-                    self.needs = total;
-                    break;
-                }
-            }
-        }
-        self.input.advance(used);
-        Ok(())
-    }
-}
-
-fn lost(error: &std::io::Error) -> Failure {
-    Failure(format!("the connection broke: {error}"))
 }
 
 /// The parts of a URL.

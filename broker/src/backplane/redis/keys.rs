@@ -57,6 +57,21 @@ impl Keys {
         format!("{}:instance:{{{address}}}", self.prefix)
     }
 
+    /// The pub/sub name that instances say hello on.
+    pub(super) fn hello(&self) -> String {
+        format!("{}:hello", self.prefix)
+    }
+
+    /// The pub/sub name that a hello of the instance is answered on.
+    pub(super) fn answer(&self, address: &str) -> String {
+        format!("{}:hello", self.instance(address))
+    }
+
+    /// A pub/sub name that nobody listens to: a reply to what is published there comes after all replies before.
+    pub(super) fn nobody(&self) -> String {
+        format!("{}:nobody", self.prefix)
+    }
+
     /// The pub/sub name that an instance probes itself on.
     pub(super) fn probe(&self, address: &str) -> String {
         format!("{}:probe", self.instance(address))
@@ -80,6 +95,12 @@ impl Keys {
     /// Held by whoever cleans up after the instance.
     pub(super) fn reaping(&self, address: &str) -> String {
         format!("{}:reaping", self.instance(address))
+    }
+
+    /// Exists after others were told that the members of the instance left, until it comes back and announces them
+    /// again. It is not one of the instance's own keys: whoever cleans those up writes it.
+    pub(super) fn reaped(&self, address: &str) -> String {
+        format!("{}:reaped:{address}", self.prefix)
     }
 }
 

@@ -11,10 +11,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    connect::{Failure, Wire},
+    connect::Failure,
     keys::Keys,
     receive::Receiver,
     resp::{self, Frame},
+    wire::Wire,
 };
 use crate::{
     backplane::Ack,

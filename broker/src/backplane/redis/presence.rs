@@ -79,6 +79,23 @@ impl Presence {
         self.local.lock().get_mut(channel).is_some_and(|local| !std::mem::replace(&mut local.announced, true))
     }
 
+    /// This instance's members whose joins are announced.
+    pub(super) fn all_announced(&self) -> Vec<(Channel, ClientId)> {
+        let local = self.local.lock();
+        let announced = local.iter().filter(|(_, local)| local.announced);
+        announced
+            .flat_map(|(channel, local)| local.members.keys().map(|client| (channel.clone(), *client)))
+            .collect()
+    }
+
+    /// Calls `then` with the member's description, if it is still in the channel. It cannot leave meanwhile.
+    pub(super) fn with_member(&self, channel: &Channel, client: ClientId, then: impl FnOnce(&[u8])) {
+        let local = self.local.lock();
+        if let Some(info) = local.get(channel).and_then(|local| local.members.get(&client)) {
+            then(info);
+        }
+    }
+
     /// This instance's members of the channel.
     pub(super) fn local(&self, channel: &Channel) -> Vec<Member> {
         let local = self.local.lock();

@@ -2,19 +2,19 @@
 //!
 //! A connection can look alive while nothing arrives on it any more; only a round trip finds that.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{bus::Bus, connect::Failure};
-use crate::{backplane::Ack, metrics::Metrics};
+use crate::{
+    backplane::{Ack, Unavailable},
+    metrics::Metrics,
+};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -68,7 +68,7 @@ impl Probe {
         self.returned.notify_one();
     }
 
-    /// Probes until one is missed.
+    /// Probes until one is missed. What was not sent says nothing of the way back: then another one is.
     pub(super) async fn run(&self, bus: &Bus) -> Failure {
         loop {
             let number = {
@@ -77,8 +77,15 @@ impl Probe {
                 state.out = Some(Instant::now());
                 state.number
             };
-            bus.send_raw(&self.name, &number.to_le_bytes(), Ack::ignore());
-            if timeout(WITHIN, self.wait()).await.is_err() {
+            let (ack, sent) = Ack::channel();
+            bus.send_raw(&self.name, &number.to_le_bytes(), ack);
+            let back = timeout(WITHIN, async {
+                match sent.await {
+                    Ok(()) | Err(Unavailable::Refused) => self.wait().await,
+                    Err(_) => {}
+                }
+            });
+            if back.await.is_err() {
                 return Failure(format!("a probe did not come back within {} s", WITHIN.as_secs()));
             }
             sleep(EVERY).await;
@@ -89,5 +96,50 @@ impl Probe {
         while self.state.lock().out.is_some() {
             self.returned.notified().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backplane::redis::keys::Keys,
+        message::{Address, Epoch, InstanceId},
+    };
+
+    /// A probe, and a bus that is not served.
+    fn probe() -> (Probe, Bus) {
+        let (address, metrics) =
+            (Address { instance: InstanceId::new("one"), epoch: Epoch(1) }, Arc::new(Metrics::new()));
+        (Probe::new("probe".to_owned(), metrics.clone()), Bus::new(&address, Keys::new("app"), metrics))
+    }
+
+    async fn is_missed(probe: &Probe, bus: &Bus) -> bool {
+        timeout(Duration::from_secs(10), probe.run(bus)).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_sent_and_does_not_return_is_missed() {
+        // Alone, a bus says of everything that it is sent.
+        let (probe, bus) = probe();
+        assert!(is_missed(&probe, &bus).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_nobody_answers_is_missed() {
+        let (probe, bus) = probe();
+        bus.joined();
+        assert!(is_missed(&probe, &bus).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_could_not_be_sent_is_sent_again() {
+        let (probe, bus) = probe();
+        bus.joined();
+        bus.lost();
+        assert!(!is_missed(&probe, &bus).await);
+        assert!(probe.state.lock().number >= 9);
+        bus.joined();
+        assert!(is_missed(&probe, &bus).await, "it is not given up");
     }
 }

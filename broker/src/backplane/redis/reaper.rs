@@ -1,7 +1,8 @@
 //! Cleans up after instances that died, and after this one when it leaves.
 //!
 //! All look for the dead in turns, one at a time; whoever finds one removes its clients and its presence, and
-//! announces that its members left, where their joins had been announced.
+//! announces that its members left, where their joins had been announced. One that was not dead after all finds a
+//! mark, and announces its members again ([`records`](super::records)).
 
 use std::{
     sync::Arc,
@@ -29,6 +30,9 @@ use crate::{
 const CLAIM: Duration = LEASE;
 const WORK: Duration = Duration::from_secs(8);
 
+/// How long the mark stays for an instance that may never come back.
+const MARK: Duration = Duration::from_secs(24 * 60 * 60);
+
 pub(super) struct Reaper {
     hub: Arc<Hub>,
     bus: Arc<Bus>,
@@ -42,8 +46,10 @@ impl Reaper {
         Self { hub, bus, keys, address }
     }
 
-    /// Looks for the dead until the connection is lost.
+    /// Looks for the dead until the connection is lost. When Redis stood still for all, or was away, every lease
+    /// has run out: the first instance that is back gives the others the time of a lease to come back too.
     pub(super) async fn run(&self, commands: &Commands, lease: &Lease) -> Failure {
+        sleep(LEASE).await;
         loop {
             match self.sweep(commands, lease).await {
                 Ok(()) => {}
@@ -87,8 +93,15 @@ impl Reaper {
         pipeline.cmd("EXISTS").arg(self.keys.lease(dead));
         let (alive,): (bool,) = commands.run(RedisCommand::Lease, &pipeline).await?;
         if !alive {
+            // Before anything is announced, so that whatever happens meanwhile the mark is there.
+            let mut pipeline = Pipeline::new();
+            let mark = self.keys.reaped(dead);
+            pipeline.cmd("SET").arg(mark).arg(&self.address).arg("PX").arg(MARK.as_millis() as u64).ignore();
+            commands.run::<()>(RedisCommand::Lease, &pipeline).await?;
             let members = self.clean(commands, dead, true).await?;
             tracing::info!(instance = dead, members, "cleaned up after an instance that died");
+            // If it comes back now, it announces its members when the claim has ended: after these words.
+            let _ = self.bus.flush().await;
         }
         let mut pipeline = Pipeline::new();
         pipeline.cmd("DEL").arg(&claim).ignore();

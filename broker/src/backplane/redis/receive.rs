@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{bus::Bus, keys::Keys, probe::Probe, survey::Survey};
+use super::{bus::Bus, keys::Keys, peers::Peers, probe::Probe, survey::Survey};
 use crate::{
     backplane::{
         Envelope,
@@ -19,15 +19,23 @@ pub(super) struct Receiver {
     pub(super) keys: Keys,
     pub(super) bus: Arc<Bus>,
     pub(super) probe: Arc<Probe>,
+    pub(super) peers: Arc<Peers>,
     pub(super) survey: Arc<Survey>,
 }
 
 impl Receiver {
     /// Takes one pub/sub message.
     pub(super) fn receive(&self, name: &[u8], payload: &[u8]) {
-        if name == self.probe.name() {
-            return self.probe.returned(payload);
+        match self.keys.read_channel(name) {
+            Some(channel) => self.packet(Some(channel), payload),
+            None if name == self.probe.name() => self.probe.returned(payload),
+            None if self.peers.receive(&self.bus, name, payload) => {}
+            None => self.packet(None, payload),
         }
+    }
+
+    /// Takes a packet: of a channel, or for this instance.
+    fn packet(&self, channel: Option<&str>, payload: &[u8]) {
         let packet = match Packet::read(payload) {
             Ok(packet) => packet,
             Err(error) => return self.drop_one(error),
@@ -35,7 +43,7 @@ impl Receiver {
         if packet.is_from(&self.hub.address) {
             return self.hub.metrics.envelopes_dropped.add(EnvelopeDrop::Own, packet.count() as u64);
         }
-        let received = match self.keys.read_channel(name) {
+        let received = match channel {
             Some(channel) => {
                 self.hub.deliver_all(channel, packet.filter_map(Result::ok), Origin::Remote);
                 packet

@@ -8,17 +8,18 @@ use redis::Pipeline;
 use tokio::{sync::Notify, time::sleep};
 
 use super::{
-    commands::{Commands, Failed},
+    bus::Bus,
+    commands::{CHUNK, Commands, Failed},
     connect::Failure,
     directory::Directory,
     keys::Keys,
     presence::Presence,
 };
 use crate::{
-    backplane::Member,
+    backplane::{Ack, Envelope, Member, Unavailable},
     hub::Hub,
     message::{Channel, ClientId},
-    metrics::RedisCommand,
+    metrics::{Origin, RedisCommand},
 };
 
 /// Changes that may wait. Past it they are forgotten, and everything is written anew instead.
@@ -35,8 +36,12 @@ pub(super) struct Records {
     pub(super) presence: Presence,
     changes: Mutex<Changes>,
     wake: Notify,
+    hub: Arc<Hub>,
+    bus: Arc<Bus>,
     /// Exists while another instance cleans up after this one.
     reaping: String,
+    /// Exists after one has done so.
+    reaped: String,
 }
 
 #[derive(Default)]
@@ -48,14 +53,17 @@ struct Changes {
 }
 
 impl Records {
-    pub(super) fn new(hub: Arc<Hub>, keys: Keys) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, bus: Arc<Bus>, keys: Keys) -> Self {
         let address = hub.address.to_string();
         Self {
             reaping: keys.reaping(&address),
-            directory: Directory::new(hub, keys.clone()),
+            reaped: keys.reaped(&address),
+            directory: Directory::new(hub.clone(), keys.clone()),
             presence: Presence::new(address, keys),
             changes: Mutex::default(),
             wake: Notify::new(),
+            hub,
+            bus,
         }
     }
 
@@ -142,6 +150,7 @@ impl Records {
                 self.wait_until_reaped(commands).await?;
                 self.directory.rewrite(commands).await?;
                 self.presence.rewrite(commands).await?;
+                self.announce_again(commands).await?;
             } else if changes.clients.is_empty() && changes.members.is_empty() {
                 return Ok(());
             }
@@ -158,6 +167,37 @@ impl Records {
             sleep(REAPED_PAUSE).await;
         }
         Ok(())
+    }
+
+    /// If this instance was taken for dead, its members were said to have left: says that they are here.
+    async fn announce_again(&self, commands: &Commands) -> Result<(), Failed> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("EXISTS").arg(&self.reaped);
+        if !commands.run::<(bool,)>(RedisCommand::Lease, &pipeline).await?.0 {
+            return Ok(());
+        }
+        let members = self.presence.all_announced();
+        // In parts, so that they do not fill the queue.
+        for chunk in members.chunks(CHUNK) {
+            for (channel, client) in chunk {
+                // While the member cannot leave, so that its leave is not overtaken by this.
+                self.presence.with_member(channel, *client, |info| {
+                    let join = Envelope::Join(*client, info);
+                    self.bus.publish(channel, &join, Ack::ignore());
+                    // The leave may have been heard here too.
+                    self.hub.deliver(channel.as_str(), &join, Origin::Remote);
+                });
+            }
+            match self.bus.flush().await {
+                Ok(()) | Err(Unavailable::Refused) => {}
+                // The connection is being lost. The mark is still there for the next one.
+                Err(_) => return Ok(()),
+            }
+        }
+        tracing::info!(members = members.len(), "had been taken for dead; announced its members again");
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("DEL").arg(&self.reaped).ignore();
+        commands.run(RedisCommand::Lease, &pipeline).await
     }
 }
 

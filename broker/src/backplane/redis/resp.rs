@@ -72,6 +72,9 @@ pub(super) struct Malformed;
 /// Lines longer than this are not of this protocol; bulk strings are no lines.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// Longer strings than this Redis does not send either. A length that is believed is room that is made.
+const LONGEST_BULK: usize = 512 * 1024 * 1024;
+
 /// Reads the first frame.
 pub(super) fn read(bytes: &[u8]) -> Result<Step<'_>, Malformed> {
     let mut cursor = Cursor { bytes, at: 0 };
@@ -179,6 +182,9 @@ impl<'a> Cursor<'a> {
             }
             number = number * 10 + usize::from(digit - b'0');
         }
+        if number > LONGEST_BULK {
+            return Err(Stop::Malformed);
+        }
         Ok(Some(number))
     }
 
@@ -236,7 +242,11 @@ mod tests {
         assert_eq!(frame(b"-NOAUTH no\r\n"), Frame::Error(b"NOAUTH no"));
         assert_eq!(frame(b"!6\r\nERR no\r\n"), Frame::Error(b"ERR no"));
         assert_eq!(read(b"HTTP/1.1 400\r\n"), Err(Malformed));
-        assert_eq!(read(b"$99999999999999999999\r\n"), Err(Malformed));
+        for length in ["99999999999999999999", "999999999999999", "536870913"] {
+            assert_eq!(read(format!("${length}\r\n").as_bytes()), Err(Malformed));
+            assert_eq!(read(format!(">3\r\n${length}\r\n").as_bytes()), Err(Malformed));
+        }
+        assert_eq!(read(b"$536870912\r\n"), Ok(Step::Needs(12 + 536_870_912 + 2)));
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::{
     keys::Keys,
     lease::Lease,
     listen::Listen,
+    peers::Peers,
     probe::Probe,
     reaper::Reaper,
     receive::Receiver,
@@ -54,6 +55,7 @@ pub(super) struct Core {
     pub(super) lease: Arc<Lease>,
     pub(super) reaper: Arc<Reaper>,
     pub(super) probe: Arc<Probe>,
+    pub(super) peers: Arc<Peers>,
     pub(super) survey: Arc<Survey>,
     pub(super) state: Mutex<State>,
     pub(super) stop: CancellationToken,
@@ -77,10 +79,11 @@ impl Core {
         let bus = Arc::new(Bus::new(&hub.address, keys.clone(), metrics.clone()));
         Self {
             listen: Arc::new(Listen::new(keys.clone(), metrics.clone())),
-            records: Arc::new(Records::new(hub.clone(), keys.clone())),
+            records: Arc::new(Records::new(hub.clone(), bus.clone(), keys.clone())),
             lease: Arc::new(Lease::new(hub.clone(), keys.clone())),
             reaper: Arc::new(Reaper::new(hub.clone(), bus.clone(), keys.clone())),
-            probe: Arc::new(Probe::new(keys.probe(&address), metrics)),
+            probe: Arc::new(Probe::new(keys.probe(&address), metrics.clone())),
+            peers: Arc::new(Peers::new(&address, keys.clone(), metrics)),
             survey: Arc::new(Survey::new(keys.clone())),
             state: Mutex::default(),
             stop: CancellationToken::new(),
@@ -171,6 +174,7 @@ pub(super) async fn run(core: Arc<Core>, first: oneshot::Sender<Result<(), Failu
         session.end().await;
         core.listen.lost();
         core.records.lost();
+        core.peers.lost();
         if let Some(first) = first.take() {
             let _ = first.send(Err(failure));
             if core.required {
@@ -185,12 +189,12 @@ pub(super) async fn run(core: Arc<Core>, first: oneshot::Sender<Result<(), Failu
     }
 }
 
-/// From a tenth of a second up to some seconds, each time another length, so that instances that lost Redis
-/// together do not come back together.
+/// From a tenth of a second up to two, each time another length, so that instances that lost Redis together do
+/// not come back together. The jitter adds up to as much again as the delay itself.
 fn pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(2))
+        .with_max_delay(Duration::from_secs(1))
         .with_factor(2.0)
         .with_jitter()
         .without_max_times()
@@ -230,10 +234,12 @@ impl Session {
             keys: core.keys.clone(),
             bus: core.bus.clone(),
             probe: core.probe.clone(),
+            peers: core.peers.clone(),
             survey: core.survey.clone(),
         };
-        let always =
-            [core.keys.everyone(), core.keys.instance(&core.address), core.keys.probe(&core.address)];
+        let [hello, answer] = core.peers.names();
+        let own = core.keys.instance(&core.address);
+        let always = [core.keys.everyone(), own, core.keys.probe(&core.address), hello, answer];
         let listen = core.listen.clone();
         self.connections.spawn(async move { listen.run(listening, &always, &receiver, ready).await });
         tokio::select! {
@@ -267,6 +273,8 @@ impl Session {
         self.background.spawn(async move { reaper.run(&commands, &lease).await });
         let (probe, bus) = (core.probe.clone(), core.bus.clone());
         self.background.spawn(async move { probe.run(&bus).await });
+        let (peers, bus) = (core.peers.clone(), core.bus.clone());
+        self.background.spawn(async move { peers.run(&bus).await });
     }
 
     /// Waits for the first task to fail.
@@ -298,5 +306,21 @@ impl Session {
         core.state.lock().commands = None;
         self.end().await;
         core.listen.lost();
+        core.peers.lost();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_are_two_seconds_at_most() {
+        let pauses: Vec<_> = pauses().take(200).collect();
+        assert_eq!(pauses.len(), 200);
+        assert!(pauses[0] <= Duration::from_millis(200), "{:?}", pauses[0]);
+        assert!(pauses[10..].iter().all(|pause| *pause >= Duration::from_secs(1)));
+        let longest = pauses.iter().max().unwrap();
+        assert!(*longest <= Duration::from_secs(2), "{longest:?}");
     }
 }

@@ -28,6 +28,9 @@ use crate::{
 /// What is read with one call.
 const READ_SIZE: usize = 64 * 1024;
 
+/// How often is read before something is written, and others have their turn.
+const READS: usize = 4;
+
 /// How long a client has to say who it is.
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
@@ -46,6 +49,8 @@ pub struct Connection<S> {
     session: Session,
     /// The beginning of a frame, or of a message in several frames, that is not complete yet.
     unread: Vec<u8>,
+    /// There are complete frames in `unread`: what those before them have caused is to be written first.
+    behind: bool,
     fragments: Option<Fragments>,
     /// What was taken from the outbox, and how much of it is written.
     unwritten: Vec<u8>,
@@ -97,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             outbox,
             session,
             unread: Vec::new(),
+            behind: false,
             fragments: None,
             unwritten: Vec::new(),
             written: 0,
@@ -121,10 +127,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.timer.as_mut().reset(expiry.map_or(self.due, |expiry| expiry.min(self.due)));
     }
 
-    /// Reads all that is there. Ready when the client is gone.
+    /// Reads what is there, or as much of it as may be answered together. Ready when the client is gone.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         READ.with_borrow_mut(|buffer| {
-            loop {
+            for _ in 0..READS {
+                if self.behind {
+                    let mut unread = std::mem::take(&mut self.unread);
+                    if self.consume(&mut unread) {
+                        break;
+                    }
+                }
                 let mut read = ReadBuf::new(buffer);
                 let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read));
                 let bytes = read.filled_mut();
@@ -134,21 +146,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if self.outbox.closing().is_some() {
                     continue;
                 }
-                if self.unread.is_empty() {
-                    self.consume(bytes);
+                let enough = if self.unread.is_empty() {
+                    self.consume(bytes)
                 } else {
                     let mut unread = std::mem::take(&mut self.unread);
                     unread.extend_from_slice(bytes);
-                    self.consume(&mut unread);
+                    self.consume(&mut unread)
+                };
+                if enough {
+                    break;
                 }
             }
+            // The socket does not tell again of what it has told: reading goes on by itself after the writing.
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
     }
 
-    /// Handles the complete frames in `bytes` and keeps the rest.
-    fn consume(&mut self, bytes: &mut [u8]) {
-        let mut at = 0;
-        while self.outbox.closing().is_none() {
+    /// Handles the complete frames in `bytes` and keeps the rest. Whether there is so much to write now that it
+    /// comes first: a client that reads must not have its outbox filled while nobody empties it.
+    fn consume(&mut self, bytes: &mut [u8]) -> bool {
+        self.behind = false;
+        let much = self.outbox.limit() / 4;
+        let (mut at, mut too_much) = (0, None);
+        while let Some(unsent) = self.outbox.unsent() {
+            // What was there before is no reason to stop: for a client that does not read, that would never end.
+            if unsent > *too_much.get_or_insert(unsent + much) {
+                self.unread = bytes[at..].to_vec();
+                self.behind = true;
+                return true;
+            }
             match websocket::read_frame(bytes, at, self.endpoint.settings.message_size) {
                 Ok(Some(frame)) => {
                     at = frame.end;
@@ -158,11 +185,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Ok(None) => {
                     self.unread = bytes[at..].to_vec();
-                    return;
+                    return unsent > much;
                 }
                 Err(reason) => self.refuse(reason),
             }
         }
+        false
     }
 
     /// Ends the connection for what the client sent. What is wrong with commands was counted where it was found.

@@ -17,7 +17,7 @@ use crate::{
         websocket::write_text,
     },
     endpoint::{Disconnect, EndpointKind, ErrorCode, Gateway, Outbox},
-    metrics::Rejection,
+    metrics::{Metrics, Rejection},
     registry::{Client, now_ms},
 };
 
@@ -28,8 +28,12 @@ pub struct Session {
     client: Option<Arc<Client>>,
     /// The number as a newcomer, until the client has said who it is.
     newcomer: Option<usize>,
-    /// When the token expires, in seconds since 1970.
+    /// When the client's token expires, in seconds since 1970.
+    token_expires: Option<u64>,
+    /// Before this nothing expires, neither that token nor one of a subscription, in seconds since 1970.
     expires: Option<u64>,
+    /// The token had expired, so that what the client sent with it is passed over.
+    turned_away: bool,
     ponged: bool,
     ended: bool,
 }
@@ -38,20 +42,55 @@ thread_local! {
     static REPLY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Puts a reply into an outbox. A full outbox closes itself, so there is nothing to do about a refusal.
-fn answer(outbox: &Outbox, id: u32, reply: &Reply<'_>) {
+/// A reply buffer that has grown past this is given back.
+const REPLY_KEPT: usize = 256 * 1024;
+
+/// Puts a reply into an outbox, if an outbox can hold it at all: one that it cannot hold would close the client,
+/// which would come back and ask again.
+fn try_answer(outbox: &Outbox, id: u32, reply: &Reply<'_>) -> Result<(), ErrorCode> {
     REPLY.with_borrow_mut(|frame| {
         frame.clear();
         reply.write_frame(id, frame);
-        let _ = outbox.push(frame);
-    });
+        let fits = frame.len() <= outbox.limit();
+        if fits {
+            // A full outbox closes itself, so there is nothing to do about a refusal.
+            let _ = outbox.push(frame);
+        }
+        if frame.capacity() > REPLY_KEPT {
+            *frame = Vec::new();
+        }
+        if fits { Ok(()) } else { Err(ErrorCode::AnswerTooLarge) }
+    })
+}
+
+/// Puts a reply that is not large into an outbox.
+fn answer(outbox: &Outbox, id: u32, reply: &Reply<'_>) {
+    let _ = try_answer(outbox, id, reply);
+}
+
+/// Counts a refusal and answers with it.
+fn refuse(metrics: &Metrics, outbox: &Outbox, id: u32, error: ErrorCode) {
+    if let Some(rejection) = error.rejection() {
+        metrics.rejected.inc(rejection);
+    }
+    answer(outbox, id, &Reply::Error(error));
 }
 
 impl Session {
     /// A conversation that has not begun.
     pub fn new(endpoint: Arc<Endpoint>, outbox: Arc<Outbox>) -> Self {
         let newcomer = Some(endpoint.gateway.newcomer(outbox.clone()));
-        Self { endpoint, outbox, client: None, newcomer, expires: None, ponged: false, ended: false }
+        Self {
+            endpoint,
+            outbox,
+            client: None,
+            newcomer,
+            token_expires: None,
+            expires: None,
+            turned_away: false,
+            ponged: false,
+            ended: false,
+        }
     }
 
     fn gateway(&self) -> &Arc<Gateway> {
@@ -63,19 +102,23 @@ impl Session {
         self.client.is_some()
     }
 
-    /// When the connection ends unless it is renewed, in seconds since 1970.
+    /// When to ask whether it [has expired](Session::is_expired), in seconds since 1970.
     pub fn expires(&self) -> Option<u64> {
         self.expires
     }
 
-    /// How long the token is still good for; `None` when it does not expire.
+    /// The time until then; `None` when nothing expires.
     pub fn expires_in(&self) -> Option<Duration> {
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.expires.map(|expires| Duration::from_secs(expires).saturating_sub(now()))
     }
 
-    /// Whether the token has expired.
-    pub fn is_expired(&self) -> bool {
+    /// Whether a token has expired: the client's, or that of a subscription that there still is.
+    pub fn is_expired(&mut self) -> bool {
+        if self.expires_in() == Some(Duration::ZERO) {
+            let of_subscriptions = self.client.as_ref().and_then(|client| client.first_expiry());
+            self.expires = [self.token_expires, of_subscriptions].into_iter().flatten().min();
+        }
         self.expires_in() == Some(Duration::ZERO)
     }
 
@@ -98,6 +141,7 @@ impl Session {
         if commands.peek().is_none() {
             return Err(self.malformed("a message without a command"));
         }
+        self.turned_away = false;
         for command in commands {
             let command = command.map_err(|error| self.malformed(&error.to_string()))?;
             self.command(command)?;
@@ -123,6 +167,8 @@ impl Session {
         let Some(client) = &self.client else {
             return match request {
                 Request::Connect(connect) if id > 0 => self.connect(id, &connect),
+                // Clients send their subscribes with their connect: they will again, with the new token.
+                _ if self.turned_away && !matches!(request, Request::Connect(_)) => Ok(()),
                 // Too early: the first command says who the client is.
                 _ => {
                     metrics.rejected.inc(Rejection::NotConnected);
@@ -144,6 +190,7 @@ impl Session {
             Request::Subscribe(subscribe) => {
                 let expires = self.subscribe(client, id, &subscribe);
                 // A connection does not outlive a token of its subscriptions: the client comes back with a new one.
+                // How the subscription ends, and when, is asked when the time has come.
                 self.expires = [self.expires, expires].into_iter().flatten().min();
                 return Ok(());
             }
@@ -155,13 +202,13 @@ impl Session {
             }
             Request::Presence(presence) => {
                 self.presence(client, id, &presence.channel, |members, id, outbox| {
-                    answer(outbox, id, &Reply::Presence(members));
+                    try_answer(outbox, id, &Reply::Presence(members))
                 })
             }
             Request::PresenceStats(stats) => {
                 self.presence(client, id, &stats.channel, |members, id, outbox| {
                     let (clients, users) = count(members);
-                    answer(outbox, id, &Reply::PresenceStats { clients, users });
+                    try_answer(outbox, id, &Reply::PresenceStats { clients, users })
                 })
             }
             Request::Ping => {
@@ -178,8 +225,7 @@ impl Session {
             Request::Pong | Request::Connect(_) => unreachable!("handled above"),
         };
         if let Err(error) = outcome {
-            metrics.rejected.inc(error.rejection());
-            answer(&self.outbox, id, &Reply::Error(error));
+            refuse(metrics, &self.outbox, id, error);
         }
         Ok(())
     }
@@ -197,6 +243,7 @@ impl Session {
                 return match error {
                     // The client may come with a new token on this very connection.
                     AuthError::Expired => {
+                        self.turned_away = true;
                         answer(&self.outbox, id, &Reply::Error(ErrorCode::TokenExpired));
                         Ok(())
                     }
@@ -205,6 +252,7 @@ impl Session {
                 };
             }
         };
+        self.token_expires = identity.expires_at;
         self.expires = identity.expires_at;
         let encoder = self.endpoint.encoder.clone();
         let client = gateway.connect(identity, EndpointKind::WebSocket, self.outbox.clone(), encoder)?;
@@ -228,10 +276,7 @@ impl Session {
         let (outbox, metrics) = (self.outbox.clone(), self.gateway().hub.metrics.clone());
         self.gateway().subscribe(client, &subscribe.channel, &subscribe.token, move |outcome| match outcome {
             Ok(()) => answer(&outbox, id, &Reply::Subscribe),
-            Err(error) => {
-                metrics.rejected.inc(error.rejection());
-                answer(&outbox, id, &Reply::Error(error));
-            }
+            Err(error) => refuse(&metrics, &outbox, id, error),
         })
     }
 
@@ -253,7 +298,7 @@ impl Session {
         client: &Arc<Client>,
         id: u32,
         channel: &str,
-        reply: fn(&[Member], u32, &Outbox),
+        reply: fn(&[Member], u32, &Outbox) -> Result<(), ErrorCode>,
     ) -> Result<(), ErrorCode> {
         let channel = self.gateway().presence_channel(client, channel)?;
         let (gateway, outbox) = (self.gateway().clone(), self.outbox.clone());
@@ -261,9 +306,9 @@ impl Session {
         let under_way = questions.try_acquire_owned().map_err(|_| ErrorCode::TooManyRequests)?;
         tokio::spawn(async move {
             let _under_way = under_way;
-            match gateway.backplane.presence(&channel).await {
-                Ok(members) => reply(&members, id, &outbox),
-                Err(_) => answer(&outbox, id, &Reply::Error(ErrorCode::Internal)),
+            let members = gateway.backplane.presence(&channel).await.map_err(|_| ErrorCode::Internal);
+            if let Err(error) = members.and_then(|members| reply(&members, id, &outbox)) {
+                refuse(&gateway.hub.metrics, &outbox, id, error);
             }
         });
         Ok(())

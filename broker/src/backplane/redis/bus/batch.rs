@@ -1,6 +1,6 @@
 //! What waits to be sent: a packet for each channel, in the order in which the channels were first spoken to.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use crate::{
     backplane::{Ack, Envelope, Unavailable},

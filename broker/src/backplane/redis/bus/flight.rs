@@ -1,20 +1,20 @@
 //! What is on its way to Redis and back.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::collections::VecDeque;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     super::{
         connect::Failure,
         resp::{self, Frame},
+        wire::Wire,
     },
     WRITE_SIZE,
     batch::{Batch, count_dropped},
 };
 use crate::{
-    backplane::{Ack, Unavailable},
+    backplane::{ANSWER_WITHIN, Ack, Unavailable},
     metrics::{Direction, Metrics, RedisCommand},
 };
 
@@ -23,18 +23,25 @@ pub(super) struct Flight<'a> {
     pub(super) batch: Batch,
     /// The batch's commands as bytes.
     pub(super) out: Vec<u8>,
-    /// Per batch, how many commands are not answered yet, and when it was sent.
-    pub(super) batches: VecDeque<(usize, Instant)>,
+    pub(super) batches: VecDeque<Sent>,
     /// Per command, how many acks wait for its reply, and how many envelopes it carries.
     commands: VecDeque<(usize, u64)>,
     acks: VecDeque<Ack>,
-    /// When something was last answered.
-    pub(super) answered: Instant,
     /// What those are told who still wait at the end.
     pub(super) why: Unavailable,
     /// Whether a refusal has been logged: one for each connection is enough.
     refused: bool,
     metrics: &'a Metrics,
+}
+
+/// A batch that is not answered.
+pub(super) struct Sent {
+    /// How many of its commands are not.
+    left: usize,
+    /// When its first envelope came: those who wait for it count from there.
+    since: Instant,
+    /// When it was sent.
+    at: Instant,
 }
 
 impl<'a> Flight<'a> {
@@ -45,16 +52,14 @@ impl<'a> Flight<'a> {
             batches: VecDeque::new(),
             commands: VecDeque::new(),
             acks: VecDeque::new(),
-            answered: Instant::now(),
             why: Unavailable::Disconnected,
             refused: false,
             metrics,
         }
     }
 
-    pub(super) fn depart(&mut self) {
-        self.out.clear();
-        self.batches.push_back((self.batch.used, Instant::now()));
+    pub(super) fn depart(&mut self, since: Instant, now: Instant) {
+        self.batches.push_back(Sent { left: self.batch.used, since, at: now });
     }
 
     pub(super) fn board(&mut self, slot: usize) {
@@ -66,6 +71,27 @@ impl<'a> Flight<'a> {
         packet.envelopes = 0;
     }
 
+    /// Hands what has boarded to the connection. While that takes no more, answers are read, for those who wait for
+    /// them have no more time because of it.
+    pub(super) async fn send(&mut self, wire: &mut Wire) -> Result<(), Failure> {
+        let out = std::mem::take(&mut self.out);
+        let mut written = 0;
+        loop {
+            let deadline = self.deadline().ok_or_else(unexpected)?;
+            let Ok(done) = timeout_at(deadline, wire.write_or_read(&out, &mut written)).await else {
+                self.why = Unavailable::Timeout;
+                return Err(Failure::new("Redis does not read what is sent to it"));
+            };
+            if done? {
+                break;
+            }
+            wire.drain(|frame| self.replied(&frame))?;
+        }
+        self.out = out;
+        self.out.clear();
+        Ok(())
+    }
+
     pub(super) fn departed(&mut self) {
         self.batch.recycle();
         if self.out.capacity() > 2 * WRITE_SIZE {
@@ -73,9 +99,9 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// How long the server has owed an answer.
-    pub(super) fn waited(&self) -> Duration {
-        self.batches.front().map(|(_, sent)| self.answered.max(*sent).elapsed()).unwrap_or_default()
+    /// When those who have waited longest are told that it failed; none when nobody waits.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.batches.front().map(|batch| batch.since + ANSWER_WITHIN)
     }
 
     pub(super) fn replied(&mut self, frame: &Frame<'_>) -> Result<(), Failure> {
@@ -89,20 +115,24 @@ impl<'a> Flight<'a> {
             }
             _ => return Ok(()),
         };
-        let unexpected = || Failure::new("Redis sent an answer to nothing");
         let (acks, envelopes) = self.commands.pop_front().ok_or_else(unexpected)?;
         if let Err(why) = outcome {
             count_dropped(self.metrics, why, envelopes);
         }
         self.acks.drain(..acks).for_each(|ack| ack.done(outcome));
-        let (left, sent) = self.batches.front_mut().ok_or_else(unexpected)?;
-        *left -= 1;
-        if *left == 0 {
-            self.metrics.redis_commands.get(RedisCommand::Publish).observe(sent.elapsed().as_secs_f64());
+        let batch = self.batches.front_mut().ok_or_else(unexpected)?;
+        batch.left -= 1;
+        if batch.left == 0 {
+            let took = batch.at.elapsed().as_secs_f64();
+            self.metrics.redis_commands.get(RedisCommand::Publish).observe(took);
             self.batches.pop_front();
         }
         Ok(())
     }
+}
+
+fn unexpected() -> Failure {
+    Failure::new("Redis sent an answer to nothing")
 }
 
 impl Drop for Flight<'_> {
