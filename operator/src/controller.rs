@@ -44,7 +44,7 @@ use validate::Valid;
 /// How long one reconcile may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a steady cluster is looked at again, for what no watch tells: the brokers' own health.
-const RESYNC: Duration = Duration::from_secs(30);
+const RESYNC: Duration = Duration::from_secs(10);
 /// How often one that is on its way is.
 const SETTLING: Duration = Duration::from_secs(3);
 /// The longest pause between two attempts of a failing reconcile.
@@ -94,8 +94,8 @@ async fn run(cluster: &BrokerCluster, context: &Context) -> Result<Action, Error
         Ok(valid) => valid,
         Err(rejection) => {
             report(cluster, &observed, &Outcome::Rejected(&rejection), context).await?;
-            // A changed spec or Secret starts it again; trying the same once more would change nothing.
-            return Ok(Action::await_change());
+            // A changed spec or Secret starts it again; until then its instances run on, and are only looked at.
+            return Ok(Action::requeue(jittered(RESYNC)));
         }
     };
     let replicas = scale::next_replicas(valid.spec.replicas, observed.scale());
@@ -104,7 +104,8 @@ async fn run(cluster: &BrokerCluster, context: &Context) -> Result<Action, Error
         Ok(changes) => {
             let scaled = observed.scale().current.filter(|current| *current != replicas);
             context.events.applied(cluster, &changes, scaled.map(|current| (current, replicas))).await;
-            let settled = report(cluster, &observed, &Outcome::Applied(&valid, replicas), context).await?;
+            let outcome = Outcome::Applied { valid: &valid, replicas, pods_change: changes.pods };
+            let settled = report(cluster, &observed, &outcome, context).await?;
             Ok(Action::requeue(if settled { jittered(RESYNC) } else { SETTLING }))
         }
         Err(error) => {

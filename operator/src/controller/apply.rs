@@ -7,7 +7,7 @@ use super::{
     drift::{self, Comparison},
     resources::{Applied, Kind, Object, Prepared, Resources},
     stores::{INSTANCE_LABEL, Live},
-    validate::Valid,
+    validate::{Valid, secret_references},
 };
 use kube::{
     Api,
@@ -26,6 +26,8 @@ pub struct Changes {
     pub repaired: Vec<String>,
     /// Objects that are no longer wanted.
     pub removed: Vec<String>,
+    /// Whether a StatefulSet is another one now, so that pods are on their way to something new.
+    pub pods: bool,
 }
 
 /// Makes the API server hold what was prepared.
@@ -40,12 +42,19 @@ pub async fn apply(
         apply_one(cluster, object, live, context, &mut changes).await?;
     }
     for ((kind, name), body) in live {
-        if prepared.find(*kind, name).is_none() && controller_uid(body) == Some(&cluster.uid) {
+        let wanted = prepared.find(*kind, name).is_some() || is_named(cluster, *kind, name);
+        if !wanted && controller_uid(body) == Some(&cluster.uid) {
             remove(cluster, *kind, name, body, context).await?;
             changes.removed.push(format!("{kind} {name}"));
         }
     }
     Ok((prepared.into_applied(), changes))
+}
+
+/// Whether the spec names a Secret that the operator made, such as the generated API key beside a new one.
+fn is_named(cluster: &Valid, kind: Kind, name: &str) -> bool {
+    kind == Kind::Secret
+        && secret_references(&cluster.spec).iter().any(|(_, reference)| reference.name == name)
 }
 
 fn api(cluster: &Valid, kind: Kind, context: &Context) -> Api<DynamicObject> {
@@ -85,6 +94,10 @@ async fn apply_one(
     let answer = write(cluster, object, &hash, context).await?;
     context.memory.note(key, &object.body, &hash, &answer);
     kind.push(object.to_string());
+    // An apply that says nothing new leaves the generation as it was.
+    let generation = |body: Option<&Value>| body.map(|body| body["metadata"]["generation"].clone());
+    let is_new = generation(live.get(&(object.kind, object.name.clone()))) != generation(Some(&answer));
+    changes.pods |= object.kind == Kind::StatefulSet && is_new;
     Ok(())
 }
 

@@ -57,7 +57,7 @@ struct Applied {
 pub enum Comparison {
     /// It is what it should be.
     Same,
-    /// It is what it should have been before; what it should be has changed.
+    /// What it should be has changed, or it differs from that and nothing is remembered that could tell why.
     Outdated,
     /// Somebody else changed it.
     Drifted,
@@ -82,11 +82,13 @@ impl Memory {
         }
         let projected = project(live, desired);
         let applied = self.0.lock();
-        let same = match applied.get(key).filter(|applied| applied.hash == hash) {
-            Some(applied) => self::hash(&projected) == applied.answer,
-            None => projected == *desired,
-        };
-        if same { Comparison::Same } else { Comparison::Drifted }
+        match applied.get(key).filter(|applied| applied.hash == hash) {
+            Some(applied) if self::hash(&projected) == applied.answer => Comparison::Same,
+            Some(_) => Comparison::Drifted,
+            None if projected == *desired => Comparison::Same,
+            // Nobody can be blamed: it may be what the API server made of it.
+            None => Comparison::Outdated,
+        }
     }
 }
 
@@ -125,7 +127,10 @@ mod tests {
             json!({"data": {"a": "1"}, "list": ["x", "y", "z"], "empty": {}}),
             json!({"data": {"a": "1"}, "list": ["x", "y"]}),
         ] {
-            assert_eq!(compare(&Memory::default(), &desired, live.clone()), Comparison::Drifted, "{live}");
+            let memory = Memory::default();
+            assert_eq!(compare(&memory, &desired, live.clone()), Comparison::Outdated, "{live}");
+            memory.note(key(), &desired, &hash(&desired), &desired);
+            assert_eq!(compare(&memory, &desired, live.clone()), Comparison::Drifted, "{live}");
         }
     }
 
@@ -143,7 +148,7 @@ mod tests {
         let memory = Memory::default();
         assert_eq!(
             compare(&memory, &desired, json!({"cpu": "1"})),
-            Comparison::Drifted,
+            Comparison::Outdated,
             "nothing is remembered yet"
         );
         memory.note(key(), &desired, &hash(&desired), &json!({"cpu": "1", "more": true}));

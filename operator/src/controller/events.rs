@@ -1,11 +1,17 @@
 //! What `kubectl describe bc` tells: one event per change, none per reconcile.
 
-use super::{apply::Changes, build::FIELD_MANAGER, status::Change};
+use super::{apply::Changes, build::FIELD_MANAGER, secrets::digest, status::Change};
 use crate::crd::BrokerCluster;
 use kube::{
     Client, Resource, ResourceExt,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
+
+/// What makes events one and the same: the recorder folds those of one action into the first one, and keeps its
+/// text. So another text is another action.
+fn action(note: &str) -> String {
+    format!("Reconcile-{}", digest([note.as_bytes()]))
+}
 
 /// Publishes events; an event that cannot be published is logged and forgotten.
 pub struct Events {
@@ -21,7 +27,7 @@ impl Events {
 
     /// Tells what an application changed.
     pub async fn applied(&self, cluster: &BrokerCluster, changes: &Changes, scaled: Option<(i32, i32)>) {
-        let Changes { created, updated, repaired, removed } = changes;
+        let Changes { created, updated, repaired, removed, .. } = changes;
         self.listed(cluster, "Created", "created", created).await;
         if let Some((from, to)) = scaled {
             self.normal(cluster, "Scaled", format!("from {from} to {to} instances")).await;
@@ -77,8 +83,8 @@ impl Events {
         let event = Event {
             type_,
             reason: reason.to_owned(),
+            action: action(&note),
             note: Some(note),
-            action: "Reconcile".into(),
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, &cluster.object_ref(&())).await {

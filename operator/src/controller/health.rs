@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
@@ -19,16 +19,22 @@ use tokio::net::TcpStream;
 /// How long one broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// How many are asked at once for one cluster.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 32;
+/// How long all brokers of one cluster may take, however many there are: reconciling waits for it.
+const ALL_WITHIN: Duration = Duration::from_secs(4);
 /// How long an answer stands, so that a burst of reconciles asks once.
 const FRESH: Duration = Duration::from_secs(2);
-/// No honest answer is longer.
-const MAX_BODY: usize = 64 * 1024;
+/// No honest answer is longer: it names the other instances that were heard, of which there are a thousand at most.
+const MAX_BODY: usize = 256 * 1024;
 
 /// A broker's `/healthz`, as far as the operator reads it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Report {
+    /// Its instance ID.
+    pub instance: String,
+    /// Which start of it, in hexadecimal.
+    pub epoch: String,
     /// Clients connected.
     pub connections: i64,
     /// Its Redis.
@@ -43,13 +49,40 @@ pub struct RedisReport {
     pub connected: bool,
     /// The last round trip of a probe that the broker published to itself.
     pub probe_ms: Option<f64>,
+    /// The addresses (`INSTANCE/EPOCH`) of the other instances whose hello it heard lately; nothing from a broker that
+    /// does not say.
+    pub heard: Option<HashSet<String>>,
+}
+
+impl Report {
+    /// Whether its probe comes back to it.
+    pub fn hears_itself(&self) -> bool {
+        self.redis.connected && self.redis.probe_ms.is_some()
+    }
+
+    /// Its address, if it says whom it hears and so says hello itself.
+    pub fn speaker(&self) -> Option<String> {
+        self.redis.heard.is_some().then(|| format!("{}/{}", self.instance, self.epoch))
+    }
+
+    /// Whether a hello from the address reached it; also when it does not say.
+    pub fn hears(&self, speaker: &str) -> bool {
+        self.redis.heard.as_ref().is_none_or(|heard| heard.contains(speaker))
+    }
 }
 
 /// Asks brokers, and remembers their answers for a moment.
 pub struct Health {
     port: u16,
-    answers: Mutex<HashMap<IpAddr, (Instant, Option<Report>)>>,
+    /// By who was asked: when one of them is new, what the others said before it came says nothing of it.
+    answers: Mutex<HashMap<Vec<Instance>, (Instant, Reports)>>,
 }
+
+/// An instance ID and where it is.
+type Instance = (String, IpAddr);
+
+/// What instances said, by instance ID.
+type Reports = BTreeMap<String, Report>;
 
 impl Health {
     /// Asks on this port.
@@ -57,20 +90,34 @@ impl Health {
         Self { port, answers: Mutex::default() }
     }
 
-    /// The reports of all instances that answered, by instance ID.
-    pub async fn ask(&self, instances: Vec<(String, IpAddr)>) -> BTreeMap<String, Report> {
-        let asked = stream::iter(instances).map(|(id, ip)| async move { Some((id, self.one(ip).await?)) });
-        asked.buffer_unordered(CONCURRENCY).filter_map(|answer| async move { answer }).collect().await
+    /// The reports of all instances that answered in time.
+    pub async fn ask(&self, instances: Vec<Instance>) -> Reports {
+        if let Some((when, reports)) = self.answers.lock().get(&instances)
+            && when.elapsed() < FRESH
+        {
+            return reports.clone();
+        }
+        let mut reports = Reports::new();
+        let mut asked = stream::iter(instances.clone())
+            .map(|(id, ip)| async move { Some((id, self.one(ip).await?)) })
+            .buffer_unordered(CONCURRENCY);
+        // Those that answered in time count, also when others do not.
+        let _ = tokio::time::timeout(ALL_WITHIN, async {
+            while let Some(answer) = asked.next().await {
+                reports.extend(answer);
+            }
+        })
+        .await;
+        drop(asked);
+        let mut answers = self.answers.lock();
+        answers.retain(|_, (when, _)| when.elapsed() < FRESH);
+        answers.insert(instances, (Instant::now(), reports.clone()));
+        reports
     }
 
     async fn one(&self, ip: IpAddr) -> Option<Report> {
-        if let Some((when, report)) = self.answers.lock().get(&ip)
-            && when.elapsed() < FRESH
-        {
-            return report.clone();
-        }
         let answer = tokio::time::timeout(TIMEOUT, fetch(SocketAddr::new(ip, self.port))).await;
-        let report = match answer {
+        match answer {
             Ok(Ok(report)) => Some(report),
             Ok(Err(error)) => {
                 tracing::debug!(%ip, %error, "a broker did not answer on its admin port");
@@ -80,11 +127,7 @@ impl Health {
                 tracing::debug!(%ip, "a broker did not answer on its admin port in time");
                 None
             }
-        };
-        let mut answers = self.answers.lock();
-        answers.retain(|_, (when, _)| when.elapsed() < FRESH);
-        answers.insert(ip, (Instant::now(), report.clone()));
-        report
+        }
     }
 }
 

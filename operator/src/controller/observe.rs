@@ -10,9 +10,9 @@ use super::{
     health::Report,
     resources::Kind,
     scale::{Scale, ordinal},
-    secrets::{Generated, Lookup, References, Secret, digest},
+    secrets::{Generated, Lookup, References, Secret, digest, unusable, without_line_end},
     stores::Live,
-    validate::secret_references,
+    validate::{is_api_key, secret_references},
 };
 use crate::crd::BrokerCluster;
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret as KubernetesSecret};
@@ -100,7 +100,13 @@ impl Secrets {
     async fn references(&self, cluster: &BrokerCluster) -> Result<References, Error> {
         let mut seen: HashMap<String, Option<KubernetesSecret>> = HashMap::new();
         let mut references = References::default();
-        for (_, reference) in secret_references(&cluster.spec) {
+        // API keys first: more is asked of them, also where another field names the same value.
+        let mut all = secret_references(&cluster.spec);
+        all.sort_by_key(|(field, _)| !is_api_key(field));
+        for (field, reference) in all {
+            if references.contains(reference) {
+                continue;
+            }
             if !seen.contains_key(&reference.name) {
                 seen.insert(reference.name.clone(), self.read(&reference.name).await?);
             }
@@ -109,7 +115,13 @@ impl Secrets {
                 Some(secret) => {
                     let data = secret.data.as_ref();
                     match data.and_then(|data| data.get(&reference.key)) {
-                        Some(value) => Lookup::Found(digest([value.0.as_slice()])),
+                        Some(value) => match unusable(&value.0, is_api_key(&field)) {
+                            Some(why) => Lookup::Unusable(why),
+                            None => {
+                                let uid = secret.metadata.uid.as_deref().unwrap_or_default();
+                                Lookup::Found(digest([uid.as_bytes(), value.0.as_slice()]))
+                            }
+                        },
                         None => {
                             Lookup::NoKey(data.into_iter().flat_map(|data| data.keys().cloned()).collect())
                         }
@@ -125,8 +137,9 @@ impl Secrets {
     async fn generated(&self, name: &str, key: &str, live: &mut Live) -> Result<Secret, Error> {
         let Some(secret) = self.read(name).await? else { return Ok(Secret::generate()) };
         let value = secret.data.as_ref().and_then(|data| data.get(key));
-        let value =
-            value.and_then(|value| String::from_utf8(value.0.clone()).ok()).filter(|value| !value.is_empty());
+        let value = value
+            .and_then(|value| String::from_utf8(without_line_end(&value.0).to_vec()).ok())
+            .filter(|value| !value.is_empty());
         let body = serde_json::to_value(&secret).expect("an object is JSON");
         live.insert((Kind::Secret, name.to_owned()), body);
         // The object is there already, so a new value is applied over the empty one.

@@ -12,7 +12,10 @@ pub struct Scale {
 /// The replicas to set next. Growing happens at once. Shrinking goes one ordinal at a time: under the Parallel policy
 /// a StatefulSet would end all surplus pods together, and all their clients would move at once.
 pub fn next_replicas(desired: i32, scale: Scale) -> i32 {
-    let Some(current) = scale.current else { return desired };
+    // A StatefulSet that was taken away from under its pods takes them up again, and no step is left out.
+    let Some(current) = scale.current.or(scale.highest_ordinal.map(|ordinal| ordinal + 1)) else {
+        return desired;
+    };
     if desired >= current {
         return desired;
     }
@@ -52,6 +55,13 @@ mod tests {
         assert_eq!(next_replicas(1, scale(2, 1)), 1);
         assert_eq!(next_replicas(1, scale(1, 0)), 1);
         assert_eq!(next_replicas(0, scale(1, 0)), 0);
+    }
+
+    #[test]
+    fn pods_without_their_stateful_set_leave_one_at_a_time_too() {
+        let orphans = Scale { current: None, highest_ordinal: Some(3) };
+        assert_eq!(next_replicas(1, orphans), 3);
+        assert_eq!(next_replicas(6, orphans), 6);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub enum Lookup {
     /// It is there; a digest of its content.
     Found(String),
+    /// It is there, and no broker could use it; why.
+    Unusable(&'static str),
     /// The Secret has no such key; those that it has.
     NoKey(Vec<String>),
     /// There is no such Secret.
@@ -23,6 +25,11 @@ impl References {
     /// Notes what was found.
     pub fn insert(&mut self, reference: &SecretKeyRef, lookup: Lookup) {
         self.0.insert((reference.name.clone(), reference.key.clone()), lookup);
+    }
+
+    /// Whether it was looked up.
+    pub fn contains(&self, reference: &SecretKeyRef) -> bool {
+        self.0.contains_key(&(reference.name.clone(), reference.key.clone()))
     }
 
     /// What was found; a reference that nobody looked up counts as absent.
@@ -62,8 +69,24 @@ impl Secret {
     }
 }
 
-/// A short digest that tells whether something changed. 64 bits are enough for that, and too few to give a weak
-/// secret away to whoever may read annotations.
+/// A value as brokers read it from a file: without one line end.
+pub fn without_line_end(value: &[u8]) -> &[u8] {
+    let value = value.strip_suffix(b"\n").unwrap_or(value);
+    value.strip_suffix(b"\r").unwrap_or(value)
+}
+
+/// Why a broker would refuse the value at its start.
+pub fn unusable(value: &[u8], is_api_key: bool) -> Option<&'static str> {
+    let Ok(text) = std::str::from_utf8(without_line_end(value)) else { return Some("is not UTF-8 text") };
+    if text.is_empty() {
+        return Some("is empty");
+    }
+    let spaced = is_api_key && text.chars().any(char::is_whitespace);
+    spaced.then_some("holds white space, which no HTTP header can carry")
+}
+
+/// A short digest that tells whether something changed. Whoever may read annotations could test guesses of a weak secret
+/// against it, so with a secret goes something that they cannot read: its object's UID, or a generated secret.
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -87,6 +110,15 @@ mod tests {
         assert_eq!(of(&["a", "bc"]), of(&["a", "bc"]));
         assert_ne!(of(&["a", "bc"]), of(&["ab", "c"]));
         assert_eq!(of(&[]).len(), 16);
+    }
+
+    #[test]
+    fn what_a_broker_would_refuse_is_known() {
+        assert_eq!(unusable(b"key\n", true), None);
+        assert_eq!(unusable(b"two words", false), None);
+        assert_eq!(unusable(b"\r\n", false), Some("is empty"));
+        assert!(unusable(b"two words", true).unwrap().contains("white space"));
+        assert!(unusable(b"\xff", false).unwrap().contains("UTF-8"));
     }
 
     #[test]

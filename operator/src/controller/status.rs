@@ -23,15 +23,22 @@ pub enum Outcome<'a> {
     Rejected(&'a Rejection),
     /// Some object could not be applied.
     Failed(&'a Valid, &'a Error),
-    /// All objects are as they should be; this many instances are asked for right now.
-    Applied(&'a Valid, i32),
+    /// All objects are as they should be.
+    Applied {
+        /// What was applied.
+        valid: &'a Valid,
+        /// This many instances are asked for right now.
+        replicas: i32,
+        /// A StatefulSet was written just now: what was observed of its pods is from before.
+        pods_change: bool,
+    },
 }
 
 impl Outcome<'_> {
     fn valid(&self) -> Option<&Valid> {
         match self {
             Outcome::Rejected(_) => None,
-            Outcome::Failed(valid, _) | Outcome::Applied(valid, _) => Some(valid),
+            Outcome::Failed(valid, _) | Outcome::Applied { valid, .. } => Some(valid),
         }
     }
 }

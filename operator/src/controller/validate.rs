@@ -92,6 +92,11 @@ pub fn secret_references(spec: &BrokerClusterSpec) -> Vec<(String, &SecretKeyRef
     jwt.chain(keys).chain(password).collect()
 }
 
+/// Whether a field of [`secret_references`] is one of the server API's keys.
+pub fn is_api_key(field: &str) -> bool {
+    field.starts_with("spec.auth.apiKeys")
+}
+
 /// Checks a cluster against everything that can be known before building it.
 pub fn validate(cluster: &BrokerCluster, secrets: &References) -> Result<Valid, Rejection> {
     let mut problems = Vec::new();
@@ -187,6 +192,9 @@ fn missing_secrets(spec: &BrokerClusterSpec, namespace: &str, secrets: &Referenc
         let SecretKeyRef { name, key } = reference;
         match secrets.get(reference) {
             Lookup::Found(_) => {}
+            Lookup::Unusable(why) => {
+                missing.push(format!("the key {key} of the Secret {name}, which {field} names, {why}"));
+            }
             Lookup::NoKey(keys) => missing.push(format!(
                 "the Secret {name} has no key {key}, which {field} names; it has: {}",
                 if keys.is_empty() { "none".into() } else { keys.join(", ") }

@@ -17,7 +17,7 @@ pub struct Endpoints {
     #[serde(default)]
     pub http: HttpEndpoint,
 
-    /// The web origins whose pages may connect, such as `https://app.example.com`. Empty allows only pages of the same
+    /// The web origins whose pages may connect, such as `https://app.example.com` or `https://*.example.com`. Empty allows only pages of the same
     /// host as the endpoint; `*` allows any. Clients that are not browsers send no origin and are not affected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 256)))]
@@ -28,6 +28,7 @@ pub struct Endpoints {
 /// The WebSocket endpoint.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::pong_before_ping())]
 pub struct WebsocketEndpoint {
     /// Whether it is offered.
     #[serde(default = "enabled")]
@@ -39,10 +40,10 @@ pub struct WebsocketEndpoint {
     #[x_kube(validation = rules::path())]
     pub path: String,
 
-    /// How often the broker pings each client.
+    /// How often the broker pings each client, in whole seconds.
     #[serde(default = "ping_interval")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::duration())]
+    #[x_kube(validation = rules::duration(), validation = rules::ping_interval())]
     pub ping_interval: String,
 
     /// How long a client may take to answer a ping before it is disconnected.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Bounds that protect an instance from its clients.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::outbox_holds_a_message())]
 pub struct Limits {
     /// The largest frame that is taken from a client, such as `64Ki`.
     #[serde(default = "message_size")]

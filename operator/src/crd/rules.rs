@@ -42,25 +42,68 @@ const IS_SIZE: &str = "isQuantity(string(self))";
 const NOT_A_SIZE: &str =
     "is not a size: write a number of bytes above 0, or one with a unit such as 64Ki, 1Mi or 2Gi";
 
+const IS_DURATION: &str = "self.matches('^[0-9]{1,6}(ms|s|m|h)$')";
+
 /// For a duration as the broker reads it.
 pub(super) fn duration() -> Rule {
     Rule {
-        rule: "self.matches('^[0-9]+(ms|s|m|h)$') && !self.matches('^0+(ms|s|m|h)$')".into(),
+        rule: format!("{IS_DURATION} && !self.matches('^0+(ms|s|m|h)$')"),
         message: Some(Message::Expression(
-            "\"'\" + self + \"' is not a duration: write a whole number above 0 and one of ms, s, m, h, \
-             for example 25s or 500ms\""
+            "\"'\" + self + \"' is not a duration: write a whole number above 0, of six digits at most, and one of \
+             ms, s, m, h, for example 25s or 500ms\""
                 .into(),
         )),
         ..Rule::default()
     }
 }
 
+/// The protocol tells clients the interval in seconds.
+pub(super) fn ping_interval() -> Rule {
+    Rule {
+        rule: format!("!({IS_DURATION}) || self.matches('^([0-9]+[smh]|[0-9]+000ms)$')"),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' is no whole number of seconds, which is what clients are told: write 1s or more, for \
+             example 25s\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+/// Silent where the rules of one of the two fields speak.
+pub(super) fn pong_before_ping() -> Rule {
+    let is_duration = |field: &str| IS_DURATION.replace("self", &format!("self.{field}"));
+    rule(
+        &format!(
+            "!({}) || !({}) || duration(self.pongTimeout) < duration(self.pingInterval)",
+            is_duration("pongTimeout"),
+            is_duration("pingInterval")
+        ),
+        "pongTimeout must be less than pingInterval, so that a ping is answered before the next one: write for example \
+         pingInterval: 25s and pongTimeout: 8s",
+    )
+}
+
+/// Silent where the rules of one of the two fields speak.
+pub(super) fn outbox_holds_a_message() -> Rule {
+    let size = |field: &str| format!("string(self.{field})");
+    let (outbox, message) = (size("outboxSize"), size("messageSize"));
+    rule(
+        &format!(
+            "!isQuantity({outbox}) || !isQuantity({message}) || \
+             quantity({outbox}).compareTo(quantity({message})) >= 0"
+        ),
+        "outboxSize is less than messageSize, so that a message might never be delivered: write at least as much, for \
+         example messageSize: 64Ki and outboxSize: 1Mi",
+    )
+}
+
 pub(super) fn path() -> Rule {
     Rule {
-        rule: "self.matches('^/[A-Za-z0-9._~/-]*$')".into(),
+        rule: "self.matches('^(/[A-Za-z0-9._~-]+)+$')".into(),
         message: Some(Message::Expression(
-            "\"'\" + self + \"' is not a path: begin with / and use letters, digits, '.', '_', '~', '-' and '/', \
-             for example /connection/websocket\""
+            "\"'\" + self + \"' is not a path: begin with /, end without it, and use letters, digits, '.', '_', '~' and \
+             '-' between, for example /connection/websocket\""
                 .into(),
         )),
         ..Rule::default()
@@ -76,16 +119,18 @@ pub(super) fn one_endpoint() -> Rule {
 
 pub(super) fn endpoint_paths() -> Rule {
     rule(
-        "!self.websocket.enabled || !self.http.enabled || self.websocket.path != self.http.path",
-        "websocket.path and http.path are the same: give each endpoint a path of its own",
+        "!self.websocket.enabled || !self.http.enabled || \
+         !(self.websocket.path + '/').startsWith(self.http.path + '/')",
+        "websocket.path is http.path or inside it: give each endpoint a path of its own, for example \
+         /connection/websocket and /api",
     )
 }
 
 pub(super) fn allowed_origins() -> Rule {
     rule(
-        "self.all(o, o == '*' || o.matches('^https?://[^/]+$'))",
-        "an allowed origin is what browsers send, scheme and host without a path, for example \
-         https://app.example.com; write '*' alone to allow any",
+        "self.all(o, o == '*' || o.matches('^[a-z][a-z0-9+.-]*://[^A-Z/?#@\\\\s]+$'))",
+        "an allowed origin is what browsers send, scheme and host in lower case without a path, for example \
+         https://app.example.com or https://*.example.com; write '*' alone to allow any",
     )
 }
 
@@ -175,8 +220,9 @@ pub(super) fn redis_url_scheme() -> Rule {
 pub(super) fn redis_url_form() -> Rule {
     rule(
         "!self.matches('^rediss?://') || self.contains('@') || \
-         self.matches('^rediss?://([A-Za-z0-9._-]+|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?(/[0-9]{1,3})?/?$')",
-        "url must be scheme://host:port/database, port and database being optional, for example \
+         self.matches('^rediss?://([A-Za-z0-9._-]+|\\\\[[0-9A-Fa-f:.]+\\\\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|\
+         65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/([0-9]{1,3})?)?$')",
+        "url must be scheme://host:port/database, the port from 1 to 65535, both being optional, for example \
          redis://redis.example.com:6379/0",
     )
 }

@@ -8,18 +8,19 @@ use crate::{
     },
     crd::BrokerCluster,
 };
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::{NamespaceResourceScope, PartialObjectMeta},
+    core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta},
     runtime::{
         Controller, WatchStreamExt, predicates,
         reflector::{self, ObjectRef, Store},
-        watcher::{self, watcher},
+        watcher::{self, Event, watcher},
     },
 };
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::fmt::Debug;
 
 /// Secrets that are many, large and never named in a BrokerCluster.
@@ -28,8 +29,9 @@ const OTHER_SECRETS: &str = "type!=helm.sh/release.v1,type!=kubernetes.io/servic
 /// A controller that is triggered by everything that concerns a BrokerCluster, and the caches that it reads.
 pub(super) fn controller(client: &Client, namespace: Option<&str>) -> (Controller<BrokerCluster>, Stores) {
     let (clusters, writer) = reflector::store();
-    let own = watcher(api::<BrokerCluster>(client, namespace), watcher::Config::default())
+    let own = watcher(api::<DeserializeGuard<BrokerCluster>>(client, namespace), watcher::Config::default())
         .default_backoff()
+        .map_ok(readable)
         .modify(forget_managers)
         .reflect(writer)
         .applied_objects()
@@ -53,6 +55,29 @@ pub(super) fn controller(client: &Client, namespace: Option<&str>) -> (Controlle
     let stores =
         Stores { clusters, stateful_sets, services, config_maps, service_accounts, disruption_budgets, pods };
     (controller, stores)
+}
+
+/// An object that cannot be read, such as one with a port past what fits, must not keep all others from being looked
+/// at. It counts as gone: what was made for it runs on, and nothing more is done until it can be read.
+fn readable(event: Event<DeserializeGuard<BrokerCluster>>) -> Event<BrokerCluster> {
+    let (guard, seen): (_, fn(BrokerCluster) -> Event<BrokerCluster>) = match event {
+        Event::Apply(guard) => (guard, Event::Apply),
+        Event::InitApply(guard) => (guard, Event::InitApply),
+        Event::Delete(guard) => (guard, Event::Delete),
+        Event::Init => return Event::Init,
+        Event::InitDone => return Event::InitDone,
+    };
+    let invalid = match guard.0 {
+        Ok(cluster) => return seen(cluster),
+        Err(invalid) => invalid,
+    };
+    let (namespace, cluster) = (&invalid.metadata.namespace, &invalid.metadata.name);
+    tracing::error!(namespace, cluster, "a BrokerCluster cannot be read: {}", invalid.error);
+    let gone = json!({
+        "apiVersion": BrokerCluster::api_version(&()), "kind": BrokerCluster::kind(&()),
+        "metadata": invalid.metadata, "spec": {},
+    });
+    Event::Delete(serde_json::from_value(gone).expect("an empty spec can be read"))
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -134,4 +159,25 @@ fn users_of(
                 || secret_references(&cluster.spec).iter().any(|(_, reference)| reference.name == name))
     };
     clusters.state_filter(uses).iter().map(|cluster| ObjectRef::from_obj(&**cluster)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_cannot_be_read_counts_as_gone() {
+        let chat = |port: u64| {
+            let probe = json!({"httpGet": {"port": port}});
+            json!({
+                "apiVersion": BrokerCluster::api_version(&()), "kind": BrokerCluster::kind(&()),
+                "metadata": {"name": "chat", "namespace": "here", "uid": "u"},
+                "spec": {"podTemplate": {"containers": [{"name": "a", "livenessProbe": probe}]}},
+            })
+        };
+        let seen = |port: u64| readable(Event::Apply(serde_json::from_value(chat(port)).unwrap()));
+        assert!(matches!(seen(3000), Event::Apply(cluster) if cluster.name_any() == "chat"));
+        let Event::Delete(gone) = seen(3_000_000_000) else { panic!("it was read") };
+        assert_eq!((gone.name_any().as_str(), gone.uid().as_deref()), ("chat", Some("u")));
+    }
 }

@@ -2,13 +2,18 @@
 
 use super::Outcome;
 use crate::{
-    controller::{observe::Observed, validate::ValidRedis},
+    controller::{health::Report, observe::Observed, validate::ValidRedis},
     crd::BrokerCluster,
 };
 use k8s_openapi::{
+    api::apps::v1::StatefulSet,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
+use std::time::Duration;
+
+/// After so long without being Ready, what is still on its way is taken to be stuck.
+const OVERDUE: Duration = Duration::from_secs(300);
 
 /// The reason of what has not been there yet.
 const STARTING: &str = "Starting";
@@ -44,18 +49,14 @@ pub(super) struct Facts<'a> {
     existing: i32,
     /// Whether some pods run an older template.
     rolling: bool,
+    /// The same of Redis' pod.
+    redis_rolling: bool,
     /// Whether any client could connect at all.
     admits_clients: bool,
 }
 
 impl<'a> Facts<'a> {
     pub(super) fn new(cluster: &BrokerCluster, observed: &'a Observed, outcome: &'a Outcome<'a>) -> Self {
-        let set = observed.brokers.as_ref();
-        let generation = set.and_then(|set| set.metadata.generation);
-        let status = set.and_then(|set| set.status.as_ref());
-        let rolling = status.is_some_and(|status| {
-            status.update_revision != status.current_revision || status.observed_generation < generation
-        });
         let auth = &cluster.spec.auth;
         Self {
             observed,
@@ -63,7 +64,8 @@ impl<'a> Facts<'a> {
             desired: cluster.spec.replicas,
             ready: observed.pods.values().filter(|pod| pod.ready).count() as i32,
             existing: observed.pods.len() as i32,
-            rolling,
+            rolling: observed.brokers.as_deref().is_some_and(is_rolling),
+            redis_rolling: observed.redis.as_deref().is_some_and(is_rolling),
             admits_clients: cluster.spec.endpoints.websocket.enabled
                 && (auth.anonymous || auth.jwt.is_some()),
         }
@@ -74,7 +76,8 @@ impl<'a> Facts<'a> {
         let redis = self.redis(old);
         let data_path = self.data_path();
         let progressing = self.progressing(&redis);
-        let degraded = self.degraded(&redis, &data_path, &progressing);
+        let overdue = is_overdue(old, now);
+        let degraded = self.degraded(&redis, &data_path, &progressing, overdue);
         let ready = self.is_ready(&redis, &data_path, &progressing);
         let answers = [
             ("Ready", ready),
@@ -108,19 +111,31 @@ impl<'a> Facts<'a> {
             Some(valid) => matches!(valid.redis, ValidRedis::Managed { .. }),
             None => self.observed.redis.is_some(),
         };
+        let before = old.iter().find(|old| old.type_ == "RedisReady").map(|old| old.reason.as_str());
+        let is_first = is_managed && matches!(before, None | Some(STARTING));
         if is_managed {
             let status = self.observed.redis.as_ref().and_then(|set| set.status.as_ref());
             if status.and_then(|status| status.ready_replicas).unwrap_or_default() < 1 {
-                let before = old.iter().find(|old| old.type_ == "RedisReady").map(|old| old.reason.as_str());
-                let reason = if matches!(before, None | Some(STARTING)) { STARTING } else { "NotRunning" };
+                let reason = if is_first { STARTING } else { "NotRunning" };
                 return no(reason, "Redis' pod is not ready; instances serve their own clients meanwhile");
             }
         }
         match (connected, self.reports()) {
+            (connected, all) if is_first && self.desired > 0 && (self.ready == 0 || connected < all) => no(
+                STARTING,
+                format!("Redis runs; {connected} of {} instances are connected to it", self.desired),
+            ),
             (_, 0) if is_managed => {
                 yes("Running", "Redis runs; no instance has told yet whether it is connected")
             }
             (_, 0) => unknown("NoInstances", "no instance has told yet whether it is connected"),
+            (connected, all) if connected == all && all < self.ready as usize => unknown(
+                "SomeSilent",
+                format!(
+                    "{all} instances are connected, {} did not answer the operator",
+                    self.ready - all as i32
+                ),
+            ),
             (connected, all) if connected == all => {
                 yes("Connected", format!("all {all} instances are connected"))
             }
@@ -131,33 +146,44 @@ impl<'a> Facts<'a> {
     }
 
     fn data_path(&self) -> Answer {
-        let crossing = (self.observed.health.values())
-            .filter(|report| report.redis.connected && report.redis.probe_ms.is_some())
-            .count();
-        match (crossing, self.reports()) {
-            (_, 0) if self.desired == 0 => unknown("Stopped", "there are no instances"),
-            (_, 0) if self.ready == 0 => unknown("NoInstances", "no instance is ready yet"),
-            (_, 0) => unknown("NoReports", "the operator cannot reach the instances' admin port 9000"),
-            (crossing, all) if crossing == all && all < self.ready as usize => unknown(
-                "SomeSilent",
-                format!(
-                    "{} of {} instances did not answer the operator",
-                    self.ready - all as i32,
-                    self.ready
-                ),
-            ),
-            (crossing, all) if crossing == all => {
-                yes("ProbesReturn", "every instance gets its own probes back through Redis")
+        let reports = self.reports();
+        if reports == 0 {
+            return match (self.desired, self.ready) {
+                (0, _) => unknown("Stopped", "there are no instances"),
+                (_, 0) => unknown("NoInstances", "no instance is ready yet"),
+                _ => unknown("NoReports", "the operator cannot reach the instances' admin port 9000"),
+            };
+        }
+        let deaf = self.observed.health.values().filter(|report| !report.hears_itself()).count();
+        if deaf > 0 {
+            let message = format!("{deaf} of {reports} instances do not get their probes back through Redis");
+            return no("ProbesLost", message);
+        }
+        if let Some((listener, speaker)) = self.unheard() {
+            return no("HellosLost", format!("{listener} does not hear {speaker} through Redis"));
+        }
+        let (silent, ready) = (self.ready - reports as i32, self.ready);
+        match reports {
+            _ if silent > 0 => {
+                unknown("SomeSilent", format!("{silent} of {ready} instances did not answer the operator"))
             }
-            (crossing, all) => no(
-                "ProbesLost",
-                format!("{} of {all} instances do not get their probes back through Redis", all - crossing),
-            ),
+            1 => yes("ProbesCross", "the instance hears itself through Redis"),
+            _ => yes("ProbesCross", "every instance hears itself and each of the others through Redis"),
         }
     }
 
+    /// Two instances of which the first does not hear the second.
+    fn unheard(&self) -> Option<(&str, &str)> {
+        let reports = &self.observed.health;
+        let speakers = reports.iter().filter_map(|(id, report)| Some((id.as_str(), report.speaker()?)));
+        speakers.into_iter().find_map(|(speaker, address)| {
+            let deaf = |(id, report): &(&String, &Report)| *id != speaker && !report.hears(&address);
+            reports.iter().find(deaf).map(|(listener, _)| (listener.as_str(), speaker))
+        })
+    }
+
     fn progressing(&self, redis: &Answer) -> Answer {
-        let Outcome::Applied(_, replicas) = self.outcome else {
+        let Outcome::Applied { replicas, pods_change, .. } = self.outcome else {
             return no("Stopped", "nothing is changed until the condition Degraded is mended");
         };
         let (desired, existing, ready) = (self.desired, self.existing, self.ready);
@@ -174,6 +200,12 @@ impl<'a> Facts<'a> {
         if redis.reason == STARTING && desired > 0 {
             return yes(STARTING, format!("the instances are ready, Redis is starting{}", self.trouble()));
         }
+        if self.redis_rolling {
+            return yes("RollingOut", "Redis is replaced");
+        }
+        if *pods_change {
+            return yes("RollingOut", "the pods' template was written just now");
+        }
         no("Complete", "everything is as it was asked for")
     }
 
@@ -184,24 +216,31 @@ impl<'a> Facts<'a> {
         troubled.map_or_else(String::new, |(id, trouble)| format!("; {id}: {trouble}"))
     }
 
-    fn degraded(&self, redis: &Answer, data_path: &Answer, progressing: &Answer) -> Answer {
+    fn degraded(&self, redis: &Answer, data_path: &Answer, progressing: &Answer, overdue: bool) -> Answer {
         match self.outcome {
             Outcome::Rejected(rejection) => return yes(rejection.reason(), rejection.to_string()),
             Outcome::Failed(_, error) => return yes(error.reason(), error.to_string()),
-            Outcome::Applied(..) => {}
+            Outcome::Applied { .. } => {}
         }
         let trouble = self.trouble();
         if !trouble.is_empty() {
             return yes("PodTrouble", trouble.trim_start_matches("; "));
         }
         // While instances come up, what they lack is on its way.
-        let starting =
-            progressing.status == "True" && (self.ready < self.desired || redis.reason == STARTING);
+        let incomplete = self.ready < self.desired || redis.reason == STARTING;
+        let starting = progressing.status == "True" && (incomplete || self.redis_rolling) && !overdue;
         if redis.status == "False" && !starting {
             return yes("RedisDown", redis.message.clone());
         }
         if data_path.status == "False" && !starting {
-            return yes("ProbesLost", data_path.message.clone());
+            return yes(data_path.reason, data_path.message.clone());
+        }
+        if overdue && incomplete {
+            let minutes = OVERDUE.as_secs() / 60;
+            let message = format!(
+                "not everything has become ready within {minutes} minutes: ask kubectl describe about the StatefulSets and pods"
+            );
+            return yes("NotBecomingReady", message);
         }
         no("AsExpected", "nothing is wrong")
     }
@@ -210,7 +249,7 @@ impl<'a> Facts<'a> {
         match self.outcome {
             Outcome::Rejected(rejection) => return no(rejection.reason(), rejection.to_string()),
             Outcome::Failed(_, error) => return no(error.reason(), error.to_string()),
-            Outcome::Applied(..) => {}
+            Outcome::Applied { .. } => {}
         }
         let (desired, ready) = (self.desired, self.ready);
         if desired == 0 {
@@ -220,7 +259,7 @@ impl<'a> Facts<'a> {
             let reason = if progressing.status == "True" { progressing.reason } else { "NotReady" };
             return no(reason, format!("{ready} of {desired} instances are ready{}", self.trouble()));
         }
-        if redis.status != "True" {
+        if redis.status != "True" && redis.reason != "SomeSilent" {
             let reason = if redis.reason == STARTING { STARTING } else { "RedisNotReady" };
             return no(reason, format!("{}{}", redis.message, self.trouble()));
         }
@@ -236,6 +275,22 @@ impl<'a> Facts<'a> {
         }
         yes("Ready", format!("{ready} of {desired} instances take clients"))
     }
+}
+
+/// Whether some pods of a StatefulSet run an older template.
+fn is_rolling(set: &StatefulSet) -> bool {
+    set.status.as_ref().is_some_and(|status| {
+        status.update_revision != status.current_revision
+            || status.observed_generation < set.metadata.generation
+    })
+}
+
+/// Whether it has not been Ready for longer than anything should take.
+fn is_overdue(old: &[Condition], now: Timestamp) -> bool {
+    let ready = old.iter().find(|condition| condition.type_ == "Ready");
+    ready.is_some_and(|ready| {
+        ready.status != "True" && now.duration_since(ready.last_transition_time.0).unsigned_abs() > OVERDUE
+    })
 }
 
 #[cfg(test)]

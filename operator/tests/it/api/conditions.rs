@@ -68,7 +68,7 @@ async fn health_of_redis_and_of_delivery_is_shown() {
     for (ordinal, address) in ADDRESSES.iter().enumerate() {
         fixture.set_pod(&format!("chat-{ordinal}"), true, Some(&address.to_string())).await;
     }
-    let crossing = |c: &BrokerCluster| reason(c, "DataPathReady").as_deref() == Some("ProbesReturn");
+    let crossing = |c: &BrokerCluster| reason(c, "DataPathReady").as_deref() == Some("ProbesCross");
     let cluster = fixture.cluster_until("chat", "probes return", crossing).await;
     let status = cluster.status.clone().unwrap();
     assert_eq!(status.redis.unwrap().connected, 2);

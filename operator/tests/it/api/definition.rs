@@ -74,6 +74,25 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         ),
         (with("endpoints", json!({"websocket": {"path": "ws"}})), "'ws' is not a path: begin with /"),
         (
+            with("endpoints", json!({"http": {"path": "/"}})),
+            "'/' is not a path: begin with /, end without it",
+        ),
+        (with("endpoints", json!({"http": {"path": "/api/"}})), "'/api/' is not a path"),
+        (with("endpoints", json!({"http": {"path": "/connection"}})), "give each endpoint a path of its own"),
+        (
+            with("endpoints", json!({"websocket": {"pingInterval": "500ms"}})),
+            "'500ms' is no whole number of seconds",
+        ),
+        (
+            with("endpoints", json!({"websocket": {"pingInterval": "5s"}})),
+            "pongTimeout must be less than pingInterval",
+        ),
+        (with("endpoints", json!({"allowedOrigins": ["https://a.b/c"]})), "scheme and host in lower case"),
+        (with("endpoints", json!({"allowedOrigins": ["https://A.b"]})), "scheme and host in lower case"),
+        (with("limits", json!({"messageSize": "2Mi"})), "outboxSize is less than messageSize"),
+        (external(json!({"url": "redis://r:99999"})), "the port from 1 to 65535"),
+        (external(json!({"url": "redis://r:6379/0/"})), "url must be scheme://host:port/database"),
+        (
             with("endpoints", json!({"websocket": {"enabled": false}, "http": {"enabled": false}})),
             "both endpoints are disabled",
         ),

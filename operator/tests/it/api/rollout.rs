@@ -38,6 +38,12 @@ async fn a_missing_secret_is_named_and_its_arrival_and_change_are_noticed() {
     };
     fixture.cluster_until("chat", "told which keys there are", no_key).await;
 
+    fixture.secret("tokens", "hmac", "\n").await;
+    let empty = |c: &BrokerCluster| {
+        condition(c, "Ready").is_some_and(|(_, _, message)| message.ends_with("is empty"))
+    };
+    fixture.cluster_until("chat", "told that the value is empty", empty).await;
+
     fixture.secret("tokens", "hmac", "first").await;
     until("the StatefulSet is made", async || hash(&fixture).await.is_some()).await;
     let first = hash(&fixture).await;

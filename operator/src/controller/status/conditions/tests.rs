@@ -44,7 +44,7 @@ fn world() -> World {
     world.report(0, true, Some(0.2));
     world.report(1, true, Some(0.3));
     let valid = world.valid();
-    let outcome = Outcome::Applied(&valid, 2);
+    let outcome = applied(&valid, 2);
     world.before =
         Facts::new(&world.cluster, &world.observed, &outcome).conditions(&[], 3, Timestamp::UNIX_EPOCH);
     world
@@ -68,8 +68,14 @@ impl World {
     }
 
     fn report(&mut self, ordinal: i32, connected: bool, probe_ms: Option<f64>) {
-        let report = Report { connections: 1, redis: RedisReport { connected, probe_ms } };
-        self.observed.health.insert(format!("chat-{ordinal}"), report);
+        let others = (0..2).filter(|other| *other != ordinal).map(|other| format!("chat-{other}/e{other}"));
+        let redis = RedisReport { connected, probe_ms, heard: Some(others.collect()) };
+        let (instance, epoch) = (format!("chat-{ordinal}"), format!("e{ordinal}"));
+        self.observed.health.insert(instance.clone(), Report { instance, epoch, connections: 1, redis });
+    }
+
+    fn said_by(&mut self, ordinal: i32) -> &mut Report {
+        self.observed.health.get_mut(&format!("chat-{ordinal}")).unwrap()
     }
 
     fn valid(&self) -> Valid {
@@ -78,7 +84,7 @@ impl World {
 
     /// Every condition as `Status Reason`.
     fn conditions(&self) -> BTreeMap<String, String> {
-        self.conditions_after(&Outcome::Applied(&self.valid(), self.replicas))
+        self.conditions_after(&applied(&self.valid(), self.replicas))
     }
 
     fn conditions_after(&self, outcome: &Outcome<'_>) -> BTreeMap<String, String> {
@@ -86,6 +92,10 @@ impl World {
         let conditions = facts.conditions(&self.before, 3, Timestamp::UNIX_EPOCH);
         conditions.into_iter().map(|c| (c.type_, format!("{} {}", c.status, c.reason))).collect()
     }
+}
+
+fn applied(valid: &Valid, replicas: i32) -> Outcome<'_> {
+    Outcome::Applied { valid, replicas, pods_change: false }
 }
 
 #[track_caller]
@@ -97,8 +107,7 @@ fn check(conditions: &BTreeMap<String, String>, expected: [&str; 5]) {
 
 #[test]
 fn all_is_well() {
-    let expected =
-        ["True Ready", "False Complete", "False AsExpected", "True Connected", "True ProbesReturn"];
+    let expected = ["True Ready", "False Complete", "False AsExpected", "True Connected", "True ProbesCross"];
     check(&world().conditions(), expected);
 }
 
@@ -132,12 +141,22 @@ fn redis_is_slower_than_the_instances() {
 }
 
 #[test]
+fn instances_that_have_not_met_their_new_redis_yet_are_starting() {
+    let mut world = world();
+    world.before.clear();
+    world.report(1, false, None);
+    let expected =
+        ["False Starting", "True Starting", "False AsExpected", "False Starting", "False ProbesLost"];
+    check(&world.conditions(), expected);
+}
+
+#[test]
 fn one_instance_is_missing() {
     let mut world = world();
     world.pod(1, false);
     world.observed.health.remove("chat-1");
     let expected =
-        ["False ScalingUp", "True ScalingUp", "False AsExpected", "True Connected", "True ProbesReturn"];
+        ["False ScalingUp", "True ScalingUp", "False AsExpected", "True Connected", "True ProbesCross"];
     check(&world.conditions(), expected);
 }
 
@@ -148,7 +167,7 @@ fn a_pod_that_cannot_run_is_shown() {
     let pod = world.observed.pods.get_mut(&1).unwrap();
     pod.trouble = Some("its container broker is in ImagePullBackOff".into());
     let facts = world.valid();
-    let outcome = Outcome::Applied(&facts, 2);
+    let outcome = applied(&facts, 2);
     let conditions =
         Facts::new(&world.cluster, &world.observed, &outcome).conditions(&[], 3, Timestamp::UNIX_EPOCH);
     let degraded = conditions.iter().find(|condition| condition.type_ == "Degraded").unwrap();
@@ -161,7 +180,7 @@ fn an_instance_more_than_wanted_is_leaving() {
     let mut world = world();
     world.pod(2, false);
     let expected =
-        ["True Ready", "True ScalingDown", "False AsExpected", "True Connected", "True ProbesReturn"];
+        ["True Ready", "True ScalingDown", "False AsExpected", "True Connected", "True ProbesCross"];
     check(&world.conditions(), expected);
 }
 
@@ -195,6 +214,74 @@ fn connected_but_messages_do_not_cross() {
 }
 
 #[test]
+fn what_was_written_just_now_is_on_its_way() {
+    let world = world();
+    let valid = world.valid();
+    let outcome = Outcome::Applied { valid: &valid, replicas: 2, pods_change: true };
+    let conditions = world.conditions_after(&outcome);
+    assert_eq!(conditions["Progressing"], "True RollingOut");
+    assert_eq!(conditions["Degraded"], "False AsExpected");
+}
+
+#[test]
+fn redis_is_replaced_because_it_was_asked_for() {
+    let mut world = world();
+    let mut redis = (*set(0)).clone();
+    redis.status.as_mut().unwrap().update_revision = Some("b".into());
+    world.observed.redis = Some(Arc::new(redis));
+    world.report(0, false, None);
+    world.report(1, false, None);
+    let expected = [
+        "False RedisNotReady",
+        "True RollingOut",
+        "False AsExpected",
+        "False NotRunning",
+        "False ProbesLost",
+    ];
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn what_never_becomes_ready_is_wrong_in_the_end() {
+    let mut world = world();
+    // Its pod cannot even be created: a quota, or a priority class that is not there.
+    world.observed.pods.remove(&1);
+    world.observed.health.remove("chat-1");
+    let valid = world.valid();
+    let outcome = applied(&valid, 2);
+    let mut at = |seconds: i64| {
+        let facts = Facts::new(&world.cluster, &world.observed, &outcome);
+        world.before = facts.conditions(&world.before, 3, Timestamp::from_second(seconds).unwrap());
+        let degraded = world.before.iter().find(|condition| condition.type_ == "Degraded").unwrap();
+        format!("{} {}", degraded.status, degraded.reason)
+    };
+    assert_eq!(at(1), "False AsExpected");
+    assert_eq!(at(300), "False AsExpected");
+    assert_eq!(at(302), "True NotBecomingReady");
+}
+
+#[test]
+fn one_instance_does_not_hear_another() {
+    let expected =
+        ["False DataPathNotReady", "False Complete", "True HellosLost", "True Connected", "False HellosLost"];
+    let mut world = self::world();
+    world.said_by(1).redis.heard = Some([].into());
+    check(&world.conditions(), expected);
+    // What it heard came from an instance of that name that is no more.
+    let mut world = self::world();
+    world.said_by(0).epoch = "e9".into();
+    check(&world.conditions(), expected);
+}
+
+#[test]
+fn an_instance_that_does_not_say_whom_it_hears_is_believed() {
+    let mut world = world();
+    world.said_by(0).redis.heard = None;
+    world.said_by(1).redis.heard = Some([].into());
+    assert_eq!(world.conditions()["DataPathReady"], "True ProbesCross");
+}
+
+#[test]
 fn the_operator_cannot_reach_the_instances() {
     let mut world = world();
     world.observed.health.clear();
@@ -207,7 +294,7 @@ fn one_instance_does_not_answer() {
     let mut world = world();
     world.observed.health.remove("chat-1");
     let expected =
-        ["True Ready", "False Complete", "False AsExpected", "True Connected", "Unknown SomeSilent"];
+        ["True Ready", "False Complete", "False AsExpected", "Unknown SomeSilent", "Unknown SomeSilent"];
     check(&world.conditions(), expected);
 }
 
@@ -217,7 +304,7 @@ fn the_spec_is_wrong() {
     let rejection = Rejection::Spec(vec!["no".into()]);
     let conditions = world.conditions_after(&Outcome::Rejected(&rejection));
     let expected =
-        ["False InvalidSpec", "False Stopped", "True InvalidSpec", "True Connected", "True ProbesReturn"];
+        ["False InvalidSpec", "False Stopped", "True InvalidSpec", "True Connected", "True ProbesCross"];
     check(&conditions, expected);
 }
 
@@ -235,7 +322,7 @@ fn an_object_cannot_be_applied() {
 fn the_time_of_a_condition_is_that_of_its_last_change() {
     let mut world = world();
     let valid = world.valid();
-    let outcome = Outcome::Applied(&valid, 2);
+    let outcome = applied(&valid, 2);
     let later = Timestamp::from_second(60).unwrap();
     let old = Facts::new(&world.cluster, &world.observed, &outcome).conditions(&[], 3, Timestamp::UNIX_EPOCH);
     world.observed.redis = Some(set(0));
