@@ -11,7 +11,7 @@ use serde_json::Value;
 pub async fn by_pod(client: &Client, query: &str) -> Result<BTreeMap<String, f64>> {
     // Through the API server: it knows where the pod is.
     let path = format!(
-        "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query={}",
+        "/api/v1/namespaces/switchboard-demo/services/prometheus:9090/proxy/api/v1/query?query={}",
         encode(query)
     );
     let answer: Value =

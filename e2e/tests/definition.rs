@@ -44,7 +44,7 @@ const INVALID: [(&str, &str, &str); 12] = [
     (
         "an origin with a path",
         "{endpoints: {allowedOrigins: ['https://example.com/page']}, redis: {managed: {storage: {emptyDir: {}}}}}",
-        "scheme and host without a path",
+        "scheme and host in lower case without a path",
     ),
     (
         "no time to drain",

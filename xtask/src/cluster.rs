@@ -6,6 +6,7 @@
 mod cgroup;
 mod control_plane;
 mod forward;
+mod machine;
 mod network;
 mod node;
 mod pki;
@@ -26,6 +27,7 @@ use crate::binaries;
 use crate::images::Image;
 use crate::paths::Paths;
 use crate::steps::{Step, Steps, wait_for};
+use machine::Machine;
 
 pub(crate) use state::State;
 pub(crate) use teardown::down;
@@ -54,7 +56,7 @@ impl Cluster {
         }
         let dir =
             if name == DEFAULT_NAME { paths.cluster.clone() } else { paths.cluster.join("named").join(name) };
-        let sockets = Path::new("/run/switchboard").join(name);
+        let sockets = Path::new(machine::RUN).join(name);
         Ok(Self { name: name.to_owned(), paths: paths.clone(), dir, sockets })
     }
 
@@ -152,20 +154,26 @@ pub(crate) struct Wanted {
 
 /// Makes sure that the cluster runs; one that is whole is used again.
 pub(crate) fn up(steps: &Steps, cluster: &Cluster, wanted: Wanted) -> Result<State> {
-    require_root()?;
-    cluster.check_owner()?;
+    check(cluster)?;
     steps.run("cluster", |step| {
         if let Some(mut state) = State::load(cluster)? {
             let fits = wanted.nodes.is_none_or(|nodes| nodes == state.nodes);
             if fits && state.is_whole() {
-                if wanted.registry {
+                let revived = open_again(cluster, &mut state)?;
+                // The nodes know the registry by its port.
+                if wanted.registry || revived.iter().any(|name| name == "registry") {
                     registry::start(step, cluster, &mut state)?;
                 }
-                step.note(format!("{}, still running", describe(&state)));
+                let mut note = format!("{}, still running", describe(&state));
+                if !revived.is_empty() {
+                    note.push_str(&format!(", forwarders started again: {}", revived.join(", ")));
+                }
+                step.note(note);
                 return Ok(state);
             }
             step.log("what is there is not whole or of another size: it is removed first");
         }
+        Machine::this().check()?;
         teardown::remove(step, cluster)?;
         let state = start(step, cluster, wanted)?;
         step.note(describe(&state));
@@ -180,6 +188,7 @@ fn describe(state: &State) -> String {
 
 fn start(step: &Step, cluster: &Cluster, wanted: Wanted) -> Result<State> {
     let nodes = wanted.nodes.unwrap_or(1);
+    Machine::this().enter(&cluster.name)?;
     for folder in [cluster.data(), cluster.logs(), cluster.sockets.clone()] {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -189,6 +198,8 @@ fn start(step: &Step, cluster: &Cluster, wanted: Wanted) -> Result<State> {
 
     cgroup::make(&cluster.unique("all"))?;
     network::make(step, cluster, nodes)?;
+    // First of all that runs, as the kubeconfig names its port.
+    open_api(cluster, &mut state)?;
     pki::make(step, cluster, &state)?;
     control_plane::start(step, cluster, &mut state)?;
     for index in 1..=nodes {
@@ -210,8 +221,35 @@ fn start(step: &Step, cluster: &Cluster, wanted: Wanted) -> Result<State> {
     Ok(state)
 }
 
-/// Says so at once when this cannot work.
-pub(crate) fn require_root() -> Result<()> {
+/// Leads a port of loopback to the API server, the one that the state names if that is free.
+fn open_api(cluster: &Cluster, state: &mut State) -> Result<()> {
+    state.api_port = forward::to_host(cluster, state, "api", state.api_port, "cp", "127.0.0.1:6443")?;
+    state.save()
+}
+
+/// Starts forwarders that ended again, the API server's too; returns their names.
+fn open_again(cluster: &Cluster, state: &mut State) -> Result<Vec<String>> {
+    let revived = forward::revive(cluster, state)?;
+    let before = state.api_port;
+    open_api(cluster, state)?;
+    if state.api_port != before {
+        pki::from_host(cluster, state.api_port)?;
+    }
+    Ok(revived)
+}
+
+/// Says at once, before anything is built for it, when the cluster cannot be started.
+pub(crate) fn check(cluster: &Cluster) -> Result<()> {
+    require_root()?;
+    cluster.check_owner()?;
+    if State::load(cluster)?.is_some_and(|state| state.is_whole()) {
+        return Ok(());
+    }
+    Machine::this().check()
+}
+
+/// Containers and network namespaces are root's.
+fn require_root() -> Result<()> {
     let status = fs::read_to_string("/proc/self/status")?;
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1));
     if user != Some("0") {

@@ -133,6 +133,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Cluster(ClusterTask::Up { cluster: up, registry }) => {
             let cluster = Cluster::named(&up.name.name, &paths)?;
+            cluster::check(&cluster)?;
             let _lock = cluster.lock()?;
             let packages = if registry { packages::REGISTRY } else { &[] };
             packages::ensure(&steps, &[packages::IMAGES, packages::CLUSTER, packages])?;

@@ -43,6 +43,32 @@ const ONLY: &[Only] = &[
     },
 ];
 
+/// Places that take values and return values, and so need nothing to be tested: no I/O, no clock, no client, no lock.
+const PURE: &[&str] = &[
+    "broker/src/auth",
+    "broker/src/codec",
+    "broker/src/router",
+    "operator/src/controller/build",
+    "operator/src/controller/scale",
+    "operator/src/controller/validate",
+];
+/// What shows that something is not pure.
+const EFFECTS: &[&str] = &[
+    "async",
+    "await",
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Mutex",
+    "RwLock",
+    "tokio",
+    "fs",
+];
+
+/// Modules that only `app` puts together: the folder they are in, and their names.
+const PARTS: &[(&str, &[&str])] =
+    &[("endpoint", &["http", "websocket"]), ("backplane", &["memory", "redis"])];
+
 /// Checks every tracked file.
 pub(crate) fn check(step: &Step, paths: &Paths) -> Result<()> {
     let complaints = complaints(&paths.root)?;
@@ -101,6 +127,16 @@ fn of_source(file: &str, text: &str) -> Vec<String> {
                 found.push(format!("{}: {word}; do it or leave it out", at()));
             }
         }
+        if PURE.iter().any(|place| file.starts_with(place))
+            && let Some(effect) = EFFECTS.iter().find(|effect| names(line, effect))
+        {
+            found.push(format!("{}: {effect}; this place takes values and returns values", at()));
+        }
+        found.extend(
+            part_named(file, line).map(|part| {
+                format!("{}: names {part}; only app names the parts that it puts together", at())
+            }),
+        );
         for rule in ONLY.iter().filter(|rule| file.starts_with(rule.within)) {
             let allowed = rule.allowed.iter().any(|place| file.starts_with(place));
             // A module of that name stands before the crate.
@@ -111,6 +147,25 @@ fn of_source(file: &str, text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The part that a line names where only `app` may.
+fn part_named(file: &str, line: &str) -> Option<&'static str> {
+    let inside = file.strip_prefix("broker/src/").filter(|inside| !inside.starts_with("app"))?;
+    PARTS.iter().filter(|(folder, _)| !inside.starts_with(folder)).find_map(|(folder, parts)| {
+        let (_, path) = line.split_once(&format!("{folder}::"))?;
+        parts.iter().find(|part| names(path, part)).copied()
+    })
+}
+
+/// Whether a line of code, not of comment, has the word.
+fn names(line: &str, word: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word).any(|(at, _)| {
+        let after = code[at + word.len()..].chars().next();
+        !code[..at].chars().next_back().is_some_and(part_of_a_name) && !after.is_some_and(part_of_a_name)
+    })
 }
 
 /// Whether a line of code, not of comment, names something from the start of a path.
@@ -164,6 +219,22 @@ mod tests {
         assert!(of_source("a/tests/b.rs", &long).is_empty());
         assert!(of_source("a/src/c/mod.rs", "")[0].contains("foo.rs"));
         assert_eq!(of_source("operator/src/crd.rs", "use kube::Client;\n").len(), 1);
+    }
+
+    #[test]
+    fn effects_are_kept_out_of_pure_places() {
+        assert_eq!(of_source("broker/src/router.rs", "let now = Instant::now();\n").len(), 1);
+        assert!(of_source("broker/src/router.rs", "// no async here\nlet fsync = 1;\n").is_empty());
+        assert!(of_source("broker/src/hub.rs", "state: Mutex<State>,\n").is_empty());
+    }
+
+    #[test]
+    fn only_app_names_the_parts() {
+        let line = "use crate::{endpoint::{Gateway, websocket}};\n";
+        assert_eq!(of_source("broker/src/drain.rs", line).len(), 1);
+        assert!(of_source("broker/src/app.rs", line).is_empty());
+        assert!(of_source("broker/src/endpoint/http.rs", line).is_empty());
+        assert!(of_source("broker/src/drain.rs", "use crate::endpoint::Gateway;\n").is_empty());
     }
 
     #[test]

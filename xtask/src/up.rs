@@ -19,6 +19,10 @@ pub(crate) use target::Target;
 
 /// Where the example lives.
 const NAMESPACE: &str = "default";
+/// Where the operator lives.
+const SYSTEM: &str = "switchboard-system";
+/// Where Prometheus lives: a namespace of ours, as a cluster of the user's may have its own Prometheus in any other.
+const DEMO: &str = "switchboard-demo";
 
 /// On a local cluster, which is started when it does not run.
 pub(crate) fn local(steps: &Steps, paths: &Paths, cluster: &Cluster, wanted: Wanted) -> Result<()> {
@@ -27,7 +31,7 @@ pub(crate) fn local(steps: &Steps, paths: &Paths, cluster: &Cluster, wanted: Wan
         bold("Switchboard"),
         dim("on a Kubernetes cluster of its own, on this machine")
     ));
-    cluster::require_root()?;
+    cluster::check(cluster)?;
     let _lock = cluster.lock()?;
     let mut state = switchboard_ready(steps, paths, cluster, wanted)?;
     let target = Target::local(paths, cluster);
@@ -64,6 +68,7 @@ pub(crate) fn switchboard_ready(
     cluster: &Cluster,
     wanted: Wanted,
 ) -> Result<State> {
+    cluster::check(cluster)?;
     packages::ensure(steps, &[packages::IMAGES, packages::CLUSTER])?;
     binaries::ensure(steps, paths, binaries::Set::All)?;
     images::build_release(steps, paths)?;
@@ -81,6 +86,7 @@ pub(crate) fn on_context(steps: &Steps, paths: &Paths, context: &str, registry: 
              for instance --registry registry.example.com/team"
         );
     };
+    let registry = registry.trim_end_matches('/');
     say(format!(
         "\n  {} {}\n",
         bold("Switchboard"),
@@ -96,7 +102,8 @@ pub(crate) fn on_context(steps: &Steps, paths: &Paths, context: &str, registry: 
     install::example(steps, &target)?;
     demo::run(steps, &target)?;
     counters::show(steps, &target)?;
-    let kubectl = format!("kubectl --context {context}");
+    // Named, as the context may have another namespace.
+    let kubectl = format!("kubectl --context {context} -n {NAMESPACE}");
     let helm = paths.short(&paths.bin("helm"));
     next(
         steps,
@@ -110,16 +117,29 @@ pub(crate) fn on_context(steps: &Steps, paths: &Paths, context: &str, registry: 
                     "{kubectl} port-forward service/chat 8000, then ws://127.0.0.1:8000/connection/websocket"
                 ),
             ),
-            (
-                "remove all of it",
-                format!(
-                    "{kubectl} delete bc chat && {helm} --kube-context {context} uninstall switchboard -n switchboard-system && \
-             {kubectl} delete namespace switchboard-system monitoring"
-                ),
-            ),
+            ("remove all of it", removal(context, &helm)),
         ],
     );
+    // Not in the same command: that they are all of them is for the user to see.
+    say(format!(
+        "    {}\n    {:20} {}\n",
+        dim("What stays is the definition; every BrokerCluster of any namespace goes with it:"),
+        "",
+        cyan(&format!("kubectl --context {context} delete crd brokerclusters.switchboard.dev")),
+    ));
     Ok(())
+}
+
+/// What removes all that was installed on a cluster of the user's, and nothing else.
+fn removal(context: &str, helm: &str) -> String {
+    let kubectl = format!("kubectl --context {context}");
+    [
+        format!("{kubectl} delete bc chat -n {NAMESPACE}"),
+        format!("{helm} --kube-context {context} uninstall switchboard -n {SYSTEM}"),
+        format!("{kubectl} delete namespace {SYSTEM} {DEMO}"),
+        format!("{kubectl} delete clusterrole,clusterrolebinding {DEMO}:prometheus"),
+    ]
+    .join(" && ")
 }
 
 fn next(steps: &Steps, rows: &[(&str, String)]) {
@@ -132,4 +152,27 @@ fn next(steps: &Steps, rows: &[(&str, String)]) {
         say(format!("    {what:<20} {}", cyan(command)));
     }
     say("");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prometheus_is_in_places_of_ours_and_all_of_it_is_removed() {
+        let manifest = include_str!("../../e2e/cluster/manifests/prometheus.yaml");
+        let removal = removal("mine", "helm");
+        for object in manifest.split("\n---\n") {
+            let line = |start: &str| object.lines().find_map(|line| line.strip_prefix(start)).unwrap();
+            let (kind, metadata) = (line("kind: "), line("metadata: "));
+            let name = metadata.trim_start_matches("{name: ").trim_end_matches('}').trim_matches('"');
+            if metadata.contains("namespace: ") {
+                assert!(metadata.ends_with(&format!(", namespace: {DEMO}}}")), "{kind} {metadata}");
+            } else {
+                assert!(removal.contains(&kind.to_lowercase()), "{kind} is not removed");
+                assert!(removal.split(' ').any(|word| word == name), "{name} is not removed");
+                assert!(name.starts_with(DEMO), "{name} could be somebody else's");
+            }
+        }
+    }
 }

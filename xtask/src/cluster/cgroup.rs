@@ -28,6 +28,13 @@ pub(super) fn tracking(name: &str) -> PathBuf {
     if root.join("cgroup.controllers").exists() { root.join(name) } else { root.join("pids").join(name) }
 }
 
+/// The groups in which clusters keep their processes, of this checkout or another.
+pub(super) fn of_clusters() -> Vec<String> {
+    let entries = fs::read_dir(tracking("")).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("sb-") && name.ends_with("-all")).collect()
+}
+
 /// Makes a group in every hierarchy.
 pub(super) fn make(name: &str) -> Result<()> {
     for root in hierarchies() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::network::{CONTROL_PLANE, PODS, SERVICES};
-use super::{Cluster, State, forward, process};
+use super::{Cluster, State, process};
 use crate::steps::{Step, wait_for};
 
 pub(super) fn start(step: &Step, cluster: &Cluster, state: &mut State) -> Result<()> {
@@ -58,9 +58,6 @@ pub(super) fn start(step: &Step, cluster: &Cluster, state: &mut State) -> Result
         "--audit-log-maxsize=200".to_owned(),
     ]);
     process::start(cluster, state, "kube-apiserver", Some("cp"), &api)?;
-    let port = state.api_port;
-    forward::to_host(cluster, state, "api", port, "cp", "127.0.0.1:6443")?;
-
     wait_for("the API server is ready", Duration::from_secs(60), || {
         state.check_alive()?;
         Ok(step.run(cluster.kubectl().args(["get", "--raw", "/readyz"])).is_ok().then_some(()))

@@ -60,8 +60,13 @@ pub(super) fn make(step: &Step, cluster: &Cluster, state: &State) -> Result<()> 
         sign(&file, &format!("/O=system:nodes/CN=system:node:{file}"), &names)?;
         kubeconfig(&pki, &file, &inside, &cluster.name, &pki.join(format!("{file}.conf")))?;
     }
-    let outside = format!("https://127.0.0.1:{}", state.api_port);
-    kubeconfig(&pki, "admin", &outside, &cluster.name, &cluster.kubeconfig())
+    from_host(cluster, state.api_port)
+}
+
+/// Writes the kubeconfig of the host, which goes through a port of loopback.
+pub(super) fn from_host(cluster: &Cluster, port: u16) -> Result<()> {
+    let server = format!("https://127.0.0.1:{port}");
+    kubeconfig(&cluster.data().join("pki"), "admin", &server, &cluster.name, &cluster.kubeconfig())
 }
 
 /// A kubeconfig that holds all it needs, so that it can be copied elsewhere.

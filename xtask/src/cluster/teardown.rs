@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Cluster, MAX_NODES, State, cgroup, process, require_root, state};
+use super::machine::Machine;
+use super::{Cluster, MAX_NODES, cgroup, process, require_root, state};
 use crate::steps::{Step, Steps, wait_for};
 use crate::terminal::{dim, say};
 
@@ -92,10 +93,9 @@ pub(super) fn remove(step: &Step, cluster: &Cluster) -> Result<Removed> {
     note(&mut removed, "cgroups", cgroups);
 
     step.log("removing files");
-    if let Some(state) = State::load(cluster)? {
-        restore(&state);
-    }
-    note(&mut removed, "files", remove_files(cluster, shims)?);
+    let mut files = remove_files(cluster, shims)?;
+    files.extend(Machine::this().leave(&cluster.name)?.into_iter().map(str::to_owned));
+    note(&mut removed, "files", files);
     Ok(removed)
 }
 
@@ -153,14 +153,6 @@ fn shim_sockets(cluster: &Cluster) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Gives the kernel back the settings that a kubelet changed.
-fn restore(state: &State) {
-    for (name, value) in &state.sysctls {
-        // A machine that forbids it forbade the kubelet too.
-        let _ = fs::write(Path::new("/proc/sys").join(name), value);
-    }
-}
-
 fn remove_files(cluster: &Cluster, shims: Vec<PathBuf>) -> Result<Vec<String>> {
     let mut files: Vec<(&str, PathBuf)> = shims.into_iter().map(|socket| ("shim's socket", socket)).collect();
     // Tools that have one place for all: the results of pods' networks, and links to pods' logs.
@@ -190,10 +182,6 @@ fn remove_files(cluster: &Cluster, shims: Vec<PathBuf>) -> Result<Vec<String>> {
         let result = if kind.is_dir() { fs::remove_dir_all(&file) } else { fs::remove_file(&file) };
         result.with_context(|| format!("cannot remove {}", file.display()))?;
         removed.push(what.to_owned());
-    }
-    if let Some(parent) = cluster.sockets.parent() {
-        // Stays when another cluster uses it.
-        let _ = fs::remove_dir(parent);
     }
     Ok(removed)
 }

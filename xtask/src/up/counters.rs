@@ -1,11 +1,12 @@
 //! The brokers' counters, as the Prometheus inside the cluster scraped them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::DEMO;
 use super::demo::PODS;
 use super::target::Target;
 use crate::steps::{Step, Steps, wait_for};
@@ -20,12 +21,17 @@ const QUERIES: [&str; 5] = [
     "sum by (pod) (switchboard_redis_up)",
 ];
 
+/// How long ago each pod was scraped, in seconds.
+const AGE: &str = "max by (pod) (time() - timestamp(switchboard_redis_up))";
+
 pub(super) fn show(steps: &Steps, target: &Target) -> Result<()> {
     let rows = steps.run("counters", |step| {
-        // Scraped every two seconds: the last message's deliveries are there soon.
+        // All messages have arrived: what was scraped from now on has counted them.
+        let started = Instant::now();
         wait_for("Prometheus has counted the messages", Duration::from_secs(30), || {
-            let remote = query(step, target, QUERIES[2]).unwrap_or_default();
-            Ok(PODS.iter().all(|pod| remote.get(*pod).is_some_and(|count| *count >= 5.0)).then_some(()))
+            let since = started.elapsed().as_secs_f64();
+            let ages = query(step, target, AGE).unwrap_or_default();
+            Ok(PODS.iter().all(|pod| ages.get(*pod).is_some_and(|age| *age < since)).then_some(()))
         })?;
         QUERIES.iter().map(|text| Ok((*text, query(step, target, text)?))).collect::<Result<Vec<_>>>()
     })?;
@@ -41,7 +47,7 @@ pub(super) fn show(steps: &Steps, target: &Target) -> Result<()> {
 /// Asks Prometheus through the API server, which needs no port of its own.
 fn query(step: &Step, target: &Target, text: &str) -> Result<BTreeMap<String, f64>> {
     let path = format!(
-        "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query={}",
+        "/api/v1/namespaces/{DEMO}/services/prometheus:9090/proxy/api/v1/query?query={}",
         encode(text)
     );
     let output = step.output(target.kubectl().args(["get", "--raw", &path]))?;

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::NAMESPACE;
 use super::target::Target;
+use super::{DEMO, NAMESPACE, SYSTEM};
 use crate::images::{BROKER, OPERATOR, PROMETHEUS, REDIS};
 use crate::steps::{Step, Steps, wait_for};
 
@@ -22,17 +22,17 @@ pub(crate) fn system(steps: &Steps, target: &Target) -> Result<()> {
 fn chart(step: &Step, target: &Target) -> Result<()> {
     let mut helm = target.helm();
     helm.args(["upgrade", "--install", "switchboard"]).arg(target.paths.root.join("charts/switchboard"));
-    helm.args(["--namespace", "switchboard-system", "--create-namespace", "--wait", "--timeout", "120s"]);
+    helm.args(["--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "120s"]);
     for (value, image) in [("image", OPERATOR), ("brokerImage", BROKER), ("redisImage", REDIS)] {
         // As strings: a tag of digits alone would become a number.
         helm.args(["--set-string", &format!("{value}.repository={}", target.repository(image))]);
         helm.args(["--set-string", &format!("{value}.tag={}", image.tag(&target.paths)?)]);
     }
     if let Err(error) = step.run(&mut helm) {
-        explain(step, target, "switchboard-system");
+        explain(step, target, SYSTEM);
         return Err(error.context("Helm could not install charts/switchboard"));
     }
-    step.note("namespace switchboard-system");
+    step.note(format!("namespace {SYSTEM}"));
     Ok(())
 }
 
@@ -44,7 +44,7 @@ fn prometheus(step: &Step, target: &Target) -> Result<()> {
     let stamp = format!("{:x}", Sha256::digest(&text));
     let text = text.replace("STAMP", &format!("\"{}\"", &stamp[..12]));
     step.feed(target.kubectl().args(["apply", "--server-side", "--force-conflicts", "-f", "-"]), &text)?;
-    step.note("namespace monitoring");
+    step.note(format!("namespace {DEMO}"));
     Ok(())
 }
 
@@ -79,8 +79,7 @@ pub(super) fn example(steps: &Steps, target: &Target) -> Result<()> {
         }
     })?;
     steps.run("prometheus ready", |step| {
-        let args =
-            ["rollout", "status", "--namespace", "monitoring", "deployment/prometheus", "--timeout=120s"];
+        let args = ["rollout", "status", "--namespace", DEMO, "deployment/prometheus", "--timeout=120s"];
         step.run(target.kubectl().args(args))
     })
 }

@@ -35,7 +35,7 @@ impl Target {
             paths: paths.clone(),
             kubeconfig: None,
             context: Some(context.to_owned()),
-            repository: repository.trim_end_matches('/').to_owned(),
+            repository: repository.to_owned(),
         }
     }
 
