@@ -52,7 +52,6 @@ pub fn status(
 ) -> BrokerClusterStatus {
     let old = cluster.status.clone().unwrap_or_default();
     let name = cluster.name_any();
-    let set = observed.brokers.as_ref().and_then(|set| set.status.as_ref());
     let instances: Vec<InstanceStatus> = (observed.pods.values())
         .map(|pod| InstanceStatus {
             id: pod.id.clone(),
@@ -75,7 +74,8 @@ pub fn status(
     let facts = Facts::new(cluster, observed, outcome);
     BrokerClusterStatus {
         observed_generation: generation,
-        replicas: set.map_or(0, |set| set.replicas),
+        // Counted as the conditions count: the StatefulSet's own figure comes by another watch, sooner or later than the pods.
+        replicas: instances.len() as i32,
         ready_replicas: instances.iter().filter(|instance| instance.ready).count() as i32,
         selector: broker_selector(&name),
         connections: instances.iter().map(|instance| instance.connections).sum(),

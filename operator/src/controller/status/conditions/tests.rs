@@ -112,6 +112,20 @@ fn all_is_well() {
 }
 
 #[test]
+fn instances_are_counted_by_their_pods_when_their_set_is_seen_later() {
+    let mut world = world();
+    world.observed.brokers = Some(set(0));
+    let valid = world.valid();
+    let status = crate::controller::status::status(
+        &world.cluster,
+        &world.observed,
+        &applied(&valid, 2),
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!((status.replicas, status.ready_replicas), (2, 2));
+}
+
+#[test]
 fn nothing_is_there_yet() {
     let mut world = world();
     world.observed.brokers = None;
