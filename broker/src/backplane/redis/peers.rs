@@ -58,12 +58,7 @@ impl Peers {
         let Some((wants_answer, from)) = payload.split_first() else { return true };
         let from = std::str::from_utf8(from).ok().filter(|from| keys::address(from).is_some());
         let Some(from) = from.filter(|from| *from != self.address) else { return true };
-        let heard = {
-            let mut heard = self.heard.lock();
-            heard.insert(from.to_owned(), Instant::now());
-            heard.len()
-        };
-        self.metrics.redis_peers.set(heard as i64);
+        self.update(|heard| drop(heard.insert(from.to_owned(), Instant::now())));
         if *wants_answer == 1 {
             bus.send_raw(&self.keys.answer(from), &self.hello(false), Ack::ignore());
         }
@@ -81,8 +76,14 @@ impl Peers {
 
     /// Nothing is heard without a connection. To be called when the one that listens has ended.
     pub(super) fn lost(&self) {
-        self.heard.lock().clear();
-        self.metrics.redis_peers.set(0);
+        self.update(HashMap::clear);
+    }
+
+    /// Changes who is heard, and the gauge with it.
+    fn update(&self, change: impl FnOnce(&mut HashMap<String, Instant>)) {
+        let mut heard = self.heard.lock();
+        change(&mut heard);
+        self.metrics.redis_peers.set(heard.len() as i64);
     }
 
     /// Says hello until the connection is lost. The first one asks to be answered, so that a newcomer need not wait
@@ -93,12 +94,7 @@ impl Peers {
             bus.send_raw(&self.names[0], &self.hello(is_first), Ack::ignore());
             is_first = false;
             sleep(EVERY).await;
-            let heard = {
-                let mut heard = self.heard.lock();
-                heard.retain(|_, at| at.elapsed() < FRESH);
-                heard.len()
-            };
-            self.metrics.redis_peers.set(heard as i64);
+            self.update(|heard| heard.retain(|_, at| at.elapsed() < FRESH));
         }
     }
 
