@@ -58,7 +58,9 @@ impl Peers {
         let Some((wants_answer, from)) = payload.split_first() else { return true };
         let from = std::str::from_utf8(from).ok().filter(|from| keys::address(from).is_some());
         let Some(from) = from.filter(|from| *from != self.address) else { return true };
-        self.update(|heard| drop(heard.insert(from.to_owned(), Instant::now())));
+        self.update(|heard| {
+            heard.insert(from.to_owned(), Instant::now());
+        });
         if *wants_answer == 1 {
             bus.send_raw(&self.keys.answer(from), &self.hello(false), Ack::ignore());
         }
