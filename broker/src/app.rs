@@ -9,20 +9,23 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin::Admin,
     auth::{ApiKeys, Authenticator, Namespaces},
-    backplane::redis::RedisBackplane,
-    backplane::{Backplane, StartError, memory::MemoryBackplane},
+    backplane::{Backplane, StartError},
+    cluster::Cluster,
     config::Config,
     drain::{Drain, Drained},
     endpoint::{Gateway, Phase, accept, http, websocket},
     hub::Hub,
-    message::{Address, InstanceId},
+    logic::{Logic, Modules, NamedTwice, Settings},
+    message::{Address, InstanceId, LogicName},
     metrics::Metrics,
-    middleware::{Chain, size::PayloadSize},
+    middleware::{Chain, Middleware, size::PayloadSize},
     pipeline::Pipeline,
 };
 
+mod configured;
+
 /// A running broker.
-pub struct App {
+pub struct Broker {
     /// Where clients connect.
     pub client_address: SocketAddr,
     /// Where metrics and probes are.
@@ -34,7 +37,7 @@ pub struct App {
 
 /// Why a broker could not start.
 #[derive(Debug, thiserror::Error)]
-pub enum AppError {
+pub enum BrokerError {
     /// A port cannot be listened on.
     #[error("cannot listen on {key} {address}: {source}")]
     Listen {
@@ -48,34 +51,123 @@ pub enum AppError {
     /// The backplane cannot start.
     #[error("cannot start the backplane: {0}")]
     Backplane(#[from] StartError),
+    /// The logic modules do not go together.
+    #[error(transparent)]
+    Logic(#[from] NamedTwice),
 }
 
-impl App {
-    /// Starts a broker; it takes clients when this returns.
-    pub async fn start(config: Config) -> Result<Self, AppError> {
-        let backplane: Arc<dyn Backplane> = match &config.redis {
-            Some(redis) => Arc::new(RedisBackplane::new(redis.clone())),
-            None => {
-                tracing::info!("no Redis is configured: a single instance on the memory backplane");
-                Arc::new(MemoryBackplane::default())
-            }
-        };
-        Self::with_backplane(config, backplane).await
+/// What a broker is made of, beside what its configuration says.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use futures_util::future::{BoxFuture, FutureExt};
+/// use switchboard::{
+///     Broker,
+///     config::Config,
+///     logic::{Context, Kind, Logic, Outcome, Settings},
+///     message::Message,
+///     middleware::Middleware,
+/// };
+///
+/// /// Answers each call with what it was called with.
+/// struct Echo;
+///
+/// impl Logic for Echo {
+///     fn receive<'a>(&'a self, message: Message, _context: &'a Context) -> BoxFuture<'a, Outcome> {
+///         async move { Ok(Some(message.payload)) }.boxed()
+///     }
+/// }
+///
+/// /// Stops messages that are larger than this.
+/// struct AtMost(usize);
+///
+/// impl Middleware for AtMost {
+///     fn process(&self, message: &mut Message) {
+///         if message.payload.len() > self.0 {
+///             message.reject("size", format!("at most {} bytes are allowed", self.0));
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = "client: {address: 127.0.0.1:0}\nadmin: {address: 127.0.0.1:0}\nauth: {anonymous: true}";
+/// let settings = Config::parse("settings", text, std::env::vars())?;
+/// let broker = Broker::builder()
+///     .settings(settings)
+///     .logic("echo", Settings { takes_calls: true, ..Settings::new(Kind::Dispatched(8)) }, Arc::new(Echo))
+///     .receive(Arc::new(AtMost(1024)))
+///     .start()
+///     .await?;
+/// println!("clients connect to {}", broker.client_address);
+/// broker.drain().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Default)]
+pub struct Builder {
+    config: Config,
+    backplane: Option<Arc<dyn Backplane>>,
+    receive: Vec<Arc<dyn Middleware>>,
+    send: Vec<Arc<dyn Middleware>>,
+    logic: Vec<(LogicName, Settings, Arc<dyn Logic>)>,
+}
+
+impl Builder {
+    /// With this configuration; without one the defaults count.
+    #[must_use]
+    pub fn settings(mut self, config: Config) -> Self {
+        self.config = config;
+        self
     }
 
-    /// Starts a broker that reaches the other instances through `backplane`, whatever `config.redis` says.
-    pub async fn with_backplane(config: Config, backplane: Arc<dyn Backplane>) -> Result<Self, AppError> {
+    /// Reaching other instances through this, whatever the configuration's `redis` says.
+    #[must_use]
+    pub fn backplane(mut self, backplane: Arc<dyn Backplane>) -> Self {
+        self.backplane = Some(backplane);
+        self
+    }
+
+    /// With a logic module, beside those of the configuration.
+    #[must_use]
+    pub fn logic(mut self, name: &str, settings: Settings, logic: Arc<dyn Logic>) -> Self {
+        self.logic.push((LogicName::new(name), settings, logic));
+        self
+    }
+
+    /// With another middleware that sees every message that comes in, behind those that are there.
+    #[must_use]
+    pub fn receive(mut self, middleware: Arc<dyn Middleware>) -> Self {
+        self.receive.push(middleware);
+        self
+    }
+
+    /// With another middleware that sees every message before it goes to clients, behind those that are there.
+    #[must_use]
+    pub fn send(mut self, middleware: Arc<dyn Middleware>) -> Self {
+        self.send.push(middleware);
+        self
+    }
+
+    /// Starts the broker; it takes clients when this returns.
+    pub async fn start(self) -> Result<Broker, BrokerError> {
+        let config = self.config;
+        let backplane = self.backplane.unwrap_or_else(|| configured::backplane(&config));
         let admin_listener = listen("admin.address", config.admin.address).await?;
         let client_listener = listen("client.address", config.client.address).await?;
 
         let metrics = Arc::new(Metrics::new());
-        let hub = Arc::new(Hub::new(Address::starting_now(InstanceId::new(&config.instance.id)), metrics));
-        let receive = Chain::new(vec![Arc::new(PayloadSize(config.limits.message_size.bytes()))]);
-        let pipeline = Pipeline::new(receive, Chain::default(), hub.clone(), backplane.clone());
+        let address = Address::starting_now(InstanceId::new(&config.instance.id));
+        let hub = Arc::new(Hub::new(address, metrics.clone()));
+        let modules = configured::modules(&config.logic).chain(self.logic);
+        let modules = Modules::new(modules, &metrics)?;
+        let (cluster, inbound) = Cluster::new(hub, backplane.clone(), modules.clone());
+        let size: Arc<dyn Middleware> = Arc::new(PayloadSize(config.limits.message_size.bytes()));
+        let receive = Chain::new(std::iter::once(size).chain(self.receive).collect());
+        let pipeline = Pipeline::new(receive, Chain::new(self.send), cluster.clone(), modules.clone());
         let gateway = Arc::new(Gateway::new(
-            hub.clone(),
-            backplane.clone(),
-            pipeline,
+            pipeline.clone(),
             Authenticator::new(&config.auth),
             Namespaces::new(&config.channels),
             config.limits.clone(),
@@ -86,17 +178,32 @@ impl App {
             Drain::new(gateway.clone(), connections.clone(), config.drain.grace.get(), config.drain.pace);
         let drain = Arc::new(drain);
         let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
-        let (client_address, admin_address) = (address(&client_listener), address(&admin_listener));
+        let (client_address, admin_address) = (address_of(&client_listener), address_of(&admin_listener));
 
         // The admin port first: while the backplane starts, the process is live and not ready.
         let admin = Admin { gateway: gateway.clone(), drain: drain.clone() };
         servers.spawn(accept::serve(admin_listener, admin.router(), stop.clone()));
-        backplane.start(hub).await?;
+        backplane.start(inbound).await?;
+        modules.start(&pipeline);
+        let syncing = stop.clone();
+        servers.spawn(async move { syncing.run_until_cancelled(cluster.sync()).await });
         let router = client_router(&config, &gateway, connections);
         servers.spawn(accept::serve(client_listener, router, stop.clone()));
         gateway.enter_phase(Phase::Open);
         tracing::info!(%client_address, %admin_address, "ready");
-        Ok(Self { client_address, admin_address, drain, servers, stop })
+        Ok(Broker { client_address, admin_address, drain, servers, stop })
+    }
+}
+
+impl Broker {
+    /// A broker to be put together.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts a broker of this configuration and nothing else; it takes clients when this returns.
+    pub async fn start(config: Config) -> Result<Self, BrokerError> {
+        Self::builder().settings(config).start().await
     }
 
     /// Leaves in an orderly way: see [`Drain`]. Then every socket is closed.
@@ -131,10 +238,10 @@ fn client_router(config: &Config, gateway: &Arc<Gateway>, connections: TaskTrack
     router
 }
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|source| AppError::Listen { key, address, source })
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, BrokerError> {
+    TcpListener::bind(address).await.map_err(|source| BrokerError::Listen { key, address, source })
 }
 
-fn address(listener: &TcpListener) -> SocketAddr {
+fn address_of(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().expect("a bound socket has an address")
 }

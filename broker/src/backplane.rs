@@ -1,17 +1,19 @@
 //! What joins instances: each hands its envelopes to the others and learns where clients are.
 //!
-//! An envelope that arrives from another instance goes straight to [`Hub::deliver`](crate::hub::Hub::deliver):
-//! never to the router, so nothing loops, and middleware and logic run once, at the origin.
+//! An envelope that arrives from another instance goes straight to [`Hub::deliver`](crate::hub::Hub::deliver) or to
+//! [`Inbound::told`]: never to the router, so nothing loops, and middleware and logic run once, at the origin.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    hub::Hub,
+    cluster::Inbound,
     message::{Address, Channel, ClientId},
+    registry::ClientRecord,
 };
 
 pub mod envelope;
@@ -84,11 +86,43 @@ impl Ack {
         self.0 = None;
     }
 
+    /// So many of them, for parts of one thing: this one is told when all of them are, of the first failure if there
+    /// is one. Without parts it is told at once that all is well.
+    pub fn split(self, parts: usize) -> impl Iterator<Item = Self> {
+        let (mut whole, mut shared) = (None, None);
+        match parts {
+            0 => self.done(Ok(())),
+            1 => whole = Some(self),
+            _ => shared = Some(Arc::new(Shared(Mutex::new((self, parts, Ok(())))))),
+        }
+        let parts = if shared.is_some() { parts } else { 0 };
+        whole.into_iter().chain((0..parts).filter_map(move |_| shared.clone()).map(Shared::part))
+    }
+
     /// Tells the outcome.
     pub fn done(mut self, outcome: Result<(), Unavailable>) {
         if let Some(then) = self.0.take() {
             then(outcome);
         }
+    }
+}
+
+/// An ack, how many of its parts are not told, and the first failure.
+struct Shared(Mutex<(Ack, usize, Result<(), Unavailable>)>);
+
+impl Shared {
+    fn part(self: Arc<Self>) -> Ack {
+        Ack::then(move |outcome| {
+            let mut state = self.0.lock();
+            let (whole, left, first) = &mut *state;
+            *left -= 1;
+            *first = first.and(outcome);
+            if *left == 0 {
+                let (whole, first) = (std::mem::replace(whole, Ack::ignore()), *first);
+                drop(state);
+                whole.done(first);
+            }
+        })
     }
 }
 
@@ -109,30 +143,13 @@ pub enum Audience {
     Instance(Address),
 }
 
-/// What the directory keeps of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientRecord {
-    /// Which client.
-    pub id: ClientId,
-    /// The user that it authenticated as; empty for anonymous.
-    pub user: String,
-    /// The endpoint that it came through.
-    pub endpoint: &'static str,
-    /// When it connected, in milliseconds since 1970.
-    pub connected: u64,
-}
-
 /// Where the directory found a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
     /// The instance that holds its connection.
     pub address: Address,
-    /// The user that it authenticated as; empty for anonymous.
-    pub user: String,
-    /// When it connected, in milliseconds since 1970.
-    pub connected: u64,
-    /// When its last message came in, in milliseconds since 1970.
-    pub last_message: u64,
+    /// What is known of it: its last message and metadata as they were up to a second ago.
+    pub client: ClientRecord,
 }
 
 /// One member of a channel, as presence shows it.
@@ -142,6 +159,18 @@ pub struct Member {
     pub client: ClientId,
     /// The JSON object that describes it (see [`Source::Client`](crate::message::Source::Client)).
     pub info: Bytes,
+}
+
+/// Connections and distinct users among members.
+pub fn count(members: &[Member]) -> (usize, usize) {
+    #[derive(serde::Deserialize)]
+    struct User<'a> {
+        #[serde(borrow)]
+        user: std::borrow::Cow<'a, str>,
+    }
+    let users = members.iter().filter_map(|member| serde_json::from_slice::<User<'_>>(&member.info).ok());
+    let distinct: std::collections::HashSet<_> = users.map(|user| user.user).collect();
+    (members.len(), distinct.len())
 }
 
 /// What an instance says of itself with each renewal of its lease.
@@ -202,9 +231,9 @@ pub const ANSWER_WITHIN: Duration = Duration::from_millis(750);
 /// The calls that return nothing are made on the message path: they put the work into a bounded queue and
 /// return at once; the [`Ack`] is told later. Calls for one channel take effect in the order of the calls.
 pub trait Backplane: Send + Sync + 'static {
-    /// Begins: from now on what arrives goes to the hub. Returns when the instance may take clients: with a
+    /// Begins: from now on what arrives is handed over. Returns when the instance may take clients: with a
     /// backplane that is away, either an error (it is required) or at once, to join when it comes.
-    fn start(&self, hub: Arc<Hub>) -> BoxFuture<'_, Result<(), StartError>>;
+    fn start(&self, inbound: Arc<Inbound>) -> BoxFuture<'_, Result<(), StartError>>;
 
     /// Sends an envelope to the other instances that have the channel subscribed.
     fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack);
@@ -221,11 +250,25 @@ pub trait Backplane: Send + Sync + 'static {
     /// Puts a client of this instance into the directory.
     fn register(&self, client: ClientRecord);
 
+    /// Something has changed of clients of this instance, such as when their last message came: the directory reads
+    /// their records anew.
+    fn touch(&self, clients: &[ClientId]);
+
     /// Takes a client of this instance out of the directory.
     fn unregister(&self, client: ClientId);
 
-    /// Where a client is connected; `None` when no living instance has it.
-    fn locate(&self, client: ClientId) -> BoxFuture<'_, Result<Option<Located>, Unavailable>>;
+    /// Where each of these clients is connected, in their order; `None` where no living instance has it.
+    fn locate<'a>(
+        &'a self,
+        clients: &'a [ClientId],
+    ) -> BoxFuture<'a, Result<Vec<Option<Located>>, Unavailable>>;
+
+    /// Takes the role of this name for ten seconds if nobody has it, or has it for another ten seconds if this
+    /// instance has it. Who has it now; nobody if its time ran out just now.
+    fn hold<'a>(&'a self, role: &'a str) -> BoxFuture<'a, Result<Option<Address>, Unavailable>>;
+
+    /// Gives the role up, if this instance has it.
+    fn release<'a>(&'a self, role: &'a str) -> BoxFuture<'a, ()>;
 
     /// Adds a local client to a channel's presence.
     fn enter(&self, channel: &Channel, member: Member);
@@ -236,10 +279,7 @@ pub trait Backplane: Send + Sync + 'static {
     /// The members of a channel on all living instances.
     fn presence<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Vec<Member>, Unavailable>>;
 
-    /// The channels that match the glob pattern and have subscribers on living instances, with how many.
-    fn channels<'a>(&'a self, pattern: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, u64>, Unavailable>>;
-
-    /// The living instances, this one among them.
+    /// The living instances, this one among them. An error when there were others and they cannot be asked for now.
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>>;
 
     /// How it is now.
@@ -247,4 +287,29 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// Leaves in an orderly way: what is queued is sent, the directory, presence and lease are released.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_ack_is_told_when_all_its_parts_are() {
+        for (outcomes, expected) in [
+            (vec![], Ok(())),
+            (vec![Ok(())], Ok(())),
+            (vec![Err(Unavailable::Timeout)], Err(Unavailable::Timeout)),
+            (vec![Ok(()), Err(Unavailable::Refused), Err(Unavailable::Timeout)], Err(Unavailable::Refused)),
+            (vec![Ok(()), Ok(())], Ok(())),
+        ] {
+            let (ack, told) = Ack::channel();
+            let parts: Vec<_> = ack.split(outcomes.len()).collect();
+            assert_eq!(parts.len(), outcomes.len());
+            parts.into_iter().zip(outcomes).for_each(|(part, outcome)| part.done(outcome));
+            assert_eq!(futures_util::FutureExt::now_or_never(told), Some(expected));
+        }
+        let (ack, told) = Ack::channel();
+        drop(ack.split(2).collect::<Vec<_>>());
+        assert_eq!(futures_util::FutureExt::now_or_never(told), Some(Err(Unavailable::Closed)));
+    }
 }

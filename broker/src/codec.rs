@@ -17,6 +17,8 @@ pub enum Push<'a> {
     Join(&'a Channel, ClientId, &'a [u8]),
     /// A client left a channel.
     Leave(&'a Channel, ClientId, &'a [u8]),
+    /// Something was sent to this client itself.
+    Message(Publication<'a>),
 }
 
 /// How pushes look on one kind of connection. One encoding is made for all subscribers that share an encoder

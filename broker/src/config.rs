@@ -19,6 +19,7 @@ mod keys;
 mod limits;
 mod listen;
 mod log;
+pub mod logic;
 mod place;
 mod redis;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use keys::{Leaf, leaves};
 pub use limits::Limits;
 pub use listen::{Admin, Client};
 pub use log::{Log, LogFormat};
+pub use logic::Logic;
 pub use place::{ConfigError, Place, Problem};
 pub use redis::{Redis, RedisUrl};
 pub use runtime::Runtime;
@@ -67,6 +69,8 @@ pub struct Config {
     pub channels: Channels,
     /// What clients may use.
     pub limits: Limits,
+    /// The modules that receive messages beside the clients.
+    pub logic: Logic,
     /// The backplane that joins instances; without it the broker is alone.
     pub redis: Option<Redis>,
     /// Leaving in an orderly way.
@@ -128,6 +132,7 @@ impl Config {
         self.auth.check(&mut problems);
         self.channels.check(&mut problems);
         self.limits.check(&mut problems);
+        self.logic.check(&mut problems);
         if let Some(redis) = &self.redis {
             redis.check(&mut problems);
         }

@@ -2,14 +2,16 @@
 
 use std::{cell::RefCell, ops::Range, sync::Arc};
 
+use smallvec::SmallVec;
+
 use crate::{
-    backplane::Envelope,
-    channel::Topic,
+    backplane::{Envelope, Publication},
     codec::{Encoder, Push},
     endpoint::outbox::Refused,
     hub::Hub,
-    message::Channel,
+    message::{Channel, ClientId},
     metrics::{DeliveryFailure, Origin},
+    registry::Client,
 };
 
 thread_local! {
@@ -38,51 +40,91 @@ impl Hub {
     ) -> usize {
         let Some(topic) = self.channels.get(channel) else { return 0 };
         let pushes = envelopes.filter_map(|envelope| push(&topic.channel, envelope));
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            let delivered = self.fan_out(&topic, pushes, scratch, origin);
-            if scratch.capacity() > SCRATCH_KEPT {
-                *scratch = Vec::new();
-            }
-            delivered
-        })
+        let mut fan_out = FanOut::new(pushes);
+        topic.for_each(|client| {
+            let _ = fan_out.push(client);
+        });
+        fan_out.count(self, origin)
     }
 
-    fn fan_out<'a>(
+    /// Delivers a message to these clients and says which of them are not here, or no more.
+    pub fn deliver_to(
         &self,
-        topic: &Topic,
-        pushes: impl Iterator<Item = Push<'a>> + Clone,
-        scratch: &mut Vec<u8>,
+        clients: impl Iterator<Item = ClientId>,
+        publication: &Publication<'_>,
         origin: Origin,
-    ) -> usize {
-        let mut encoded: Option<Encoded> = None;
-        let (mut delivered, mut too_slow, mut closing) = (0, 0, 0);
-        topic.for_each(|client| {
-            // Subscribers of one endpoint share an encoder, so that nearly always one encoding serves all.
-            let encoder = Arc::as_ptr(&client.encoder);
-            let frames = match encoded.take() {
-                Some(frames) if std::ptr::addr_eq(frames.encoder, encoder) => frames,
-                _ => {
-                    let start = scratch.len();
-                    let count = pushes.clone().map(|push| client.encoder.encode(&push, scratch)).count();
-                    Encoded { encoder, bytes: start..scratch.len(), count: count as u64 }
-                }
-            };
-            match client.outbox.push(&scratch[frames.bytes.clone()]) {
-                Ok(()) => delivered += frames.count,
-                Err(Refused::Full) => too_slow += frames.count,
-                Err(Refused::Closing) => closing += frames.count,
+    ) -> SmallVec<[ClientId; 1]> {
+        let mut fan_out = FanOut::new(std::iter::once(Push::Message(*publication)));
+        let gone = clients
+            .filter(|id| self.registry.get(*id).is_none_or(|client| fan_out.push(&client).is_err()))
+            .collect();
+        fan_out.count(self, origin);
+        gone
+    }
+
+    /// Delivers a message to every client of this instance, and says how many there were.
+    pub fn deliver_to_everyone(&self, publication: &Publication<'_>, origin: Origin) -> usize {
+        let mut fan_out = FanOut::new(std::iter::once(Push::Message(*publication)));
+        for client in self.registry.snapshot() {
+            let _ = fan_out.push(&client);
+        }
+        fan_out.count(self, origin)
+    }
+}
+
+/// The same pushes for many clients: what came together is encoded together, once for each kind of connection.
+struct FanOut<P> {
+    pushes: P,
+    scratch: Vec<u8>,
+    encoded: Option<Encoded>,
+    delivered: u64,
+    too_slow: u64,
+    closing: u64,
+}
+
+impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
+    fn new(pushes: P) -> Self {
+        // A delivery within a delivery, which nothing does, would only find another buffer.
+        let scratch = SCRATCH.take();
+        Self { pushes, scratch, encoded: None, delivered: 0, too_slow: 0, closing: 0 }
+    }
+
+    fn push(&mut self, client: &Client) -> Result<(), Refused> {
+        // Clients of one endpoint share an encoder, so that nearly always one encoding serves all.
+        let encoder = Arc::as_ptr(&client.encoder);
+        let frames = match self.encoded.take() {
+            Some(frames) if std::ptr::addr_eq(frames.encoder, encoder) => frames,
+            _ => {
+                let start = self.scratch.len();
+                let encode = |push| client.encoder.encode(&push, &mut self.scratch);
+                let count = self.pushes.clone().map(encode).count();
+                Encoded { encoder, bytes: start..self.scratch.len(), count: count as u64 }
             }
-            encoded = Some(frames);
-        });
-        self.metrics.deliveries.add(origin, delivered);
-        if too_slow > 0 {
-            self.metrics.delivery_failures.add(DeliveryFailure::Slow, too_slow);
+        };
+        let outcome = client.outbox.push(&self.scratch[frames.bytes.clone()]);
+        match outcome {
+            Ok(()) => self.delivered += frames.count,
+            Err(Refused::Full) => self.too_slow += frames.count,
+            Err(Refused::Closing) => self.closing += frames.count,
         }
-        if closing > 0 {
-            self.metrics.delivery_failures.add(DeliveryFailure::Closed, closing);
+        self.encoded = Some(frames);
+        outcome
+    }
+
+    /// Counts what was done, and says how much was delivered.
+    fn count(mut self, hub: &Hub, origin: Origin) -> usize {
+        hub.metrics.deliveries.add(origin, self.delivered);
+        if self.too_slow > 0 {
+            hub.metrics.delivery_failures.add(DeliveryFailure::Slow, self.too_slow);
         }
-        delivered as usize
+        if self.closing > 0 {
+            hub.metrics.delivery_failures.add(DeliveryFailure::Closed, self.closing);
+        }
+        if self.scratch.capacity() <= SCRATCH_KEPT {
+            self.scratch.clear();
+            SCRATCH.set(self.scratch);
+        }
+        self.delivered as usize
     }
 }
 
@@ -99,6 +141,6 @@ fn push<'a>(channel: &'a Channel, envelope: Envelope<'a>) -> Option<Push<'a>> {
         Envelope::Publication(publication) => Some(Push::Publication(channel, publication)),
         Envelope::Join(client, info) => Some(Push::Join(channel, client, info)),
         Envelope::Leave(client, info) => Some(Push::Leave(channel, client, info)),
-        Envelope::AskChannels(..) | Envelope::Channels(..) => None,
+        Envelope::Everyone(_) | Envelope::Ask(..) | Envelope::Answer(..) => None,
     }
 }

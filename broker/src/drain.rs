@@ -80,6 +80,9 @@ impl Leaving {
         let deadline = begun + self.grace.mul_f64(0.9);
         let _ = timeout_at(deadline, self.connections.wait()).await;
 
+        // Modules may still send to clients of other instances while they end.
+        self.gateway.pipeline.logic.end((begun + self.grace.mul_f64(0.95)) - Instant::now()).await;
+
         let drained = Drained { closed: clients.len(), left: self.connections.len() };
         // What is queued is sent and the directory released in the last part of the grace.
         let _ = timeout_at(begun + self.grace, self.gateway.backplane.close()).await;

@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::{channel::Channels, message::Address, metrics::Metrics, registry::Registry};
+use crate::{
+    channel::Channels,
+    cluster::Who,
+    endpoint::Disconnect,
+    message::{Address, ClientId},
+    metrics::Metrics,
+    registry::{Metadata, Registry},
+};
 
 /// What this instance holds.
 pub struct Hub {
@@ -52,6 +59,24 @@ impl Hub {
             .map(|topic| (topic.channel.to_string(), topic.len() as u64))
             .filter(|(_, count)| *count > 0)
             .collect()
+    }
+
+    /// Ends the connections of these clients that are here; how many.
+    pub fn disconnect(&self, who: &Who, reason: Disconnect) -> usize {
+        let ids = match who {
+            Who::Client(client) => vec![*client],
+            Who::User(user) => self.registry.of_user(user),
+        };
+        let here = ids.into_iter().filter_map(|id| self.registry.get(id));
+        here.map(|client| client.outbox.close(reason)).count()
+    }
+
+    /// Notes texts of a client: an empty one removes what was noted under that name. Whether the client is here.
+    pub fn note(&self, client: ClientId, metadata: &Metadata) -> bool {
+        let Some(client) = self.registry.get(client) else { return false };
+        client.note(metadata);
+        self.registry.changed(&client);
+        true
     }
 
     /// Brings the gauges that are counted on demand up to date, before they are read.

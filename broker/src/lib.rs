@@ -7,14 +7,15 @@
 //!  1 endpoint      frame in, capped
 //!  2 codec         bytes → Message
 //!  3 middleware    receive chain: accept / reject
-//!  4 router        → plan
-//!  5 middleware    send chain, once, at the origin
-//!  6 backplane     Envelope ══ Redis ══▶ other instance
-//!  7 deliver       registry/subscriptions → Outbox
-//!  8 endpoint      writer drains → socket B
+//!  4 router        → plan {logic, here, elsewhere}
+//!  5 logic         may send: back to 4
+//!  6 middleware    send chain, once, at the origin
+//!  7 backplane     Envelope ══ Redis ══▶ other instance
+//!  8 deliver       registry/subscriptions → Outbox
+//!  9 endpoint      writer drains → socket B
 //! ```
 //!
-//! An envelope from another instance enters at 7, never before: nothing loops, and middleware runs once.
+//! An envelope from another instance enters at 8, never before: nothing loops, and middleware and logic run once.
 
 pub mod message;
 
@@ -26,9 +27,11 @@ pub mod middleware;
 
 pub mod router;
 
+pub mod logic;
 pub mod pipeline;
 
 pub mod backplane;
+pub mod cluster;
 
 pub mod hub;
 
@@ -45,3 +48,5 @@ pub mod drain;
 pub mod metrics;
 pub mod pattern;
 pub mod telemetry;
+
+pub use app::{Broker, BrokerError, Builder};

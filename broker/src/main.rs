@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use switchboard::{app::App, config::Config};
+use switchboard::{Broker, config::Config};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -17,8 +17,8 @@ fn run(config: Config) -> anyhow::Result<()> {
     runtime.enable_all().build()?.block_on(async {
         let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
         let [terminate, interrupt] = &mut stop;
-        let app = tokio::select! {
-            app = App::start(config) => app?,
+        let broker = tokio::select! {
+            broker = Broker::start(config) => broker?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
@@ -28,7 +28,7 @@ fn run(config: Config) -> anyhow::Result<()> {
         }
         // Whoever is in a hurry asks twice.
         tokio::select! {
-            _ = app.drain() => {}
+            _ = broker.drain() => {}
             _ = terminate.recv() => tracing::warn!("stopped in the middle of the drain"),
             _ = interrupt.recv() => tracing::warn!("stopped in the middle of the drain"),
         }

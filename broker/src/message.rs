@@ -1,54 +1,24 @@
 //! What travels through the broker, and the names of what it travels between.
 
-use std::{borrow::Borrow, collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
-use uuid::Uuid;
+use smallvec::{SmallVec, smallvec};
 
-/// The identity of one connected client, unique over all instances and for all time (UUIDv7).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientId(Uuid);
+mod address;
+mod channel;
+mod id;
 
-impl ClientId {
-    /// A new identity.
-    pub fn generate() -> Self {
-        Self(uuid_v7())
-    }
+pub use address::{Address, Epoch, InstanceId};
+pub use channel::{Channel, ChannelNameError};
+pub use id::{ClientId, MessageId};
 
-    /// Reads the hyphenated form back; `None` when it is not a UUID.
-    pub fn parse(text: &str) -> Option<Self> {
-        Uuid::try_parse(text).ok().map(Self)
-    }
-
-    /// Reads the sixteen bytes back.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
-    }
-
-    /// The sixteen bytes, as they cross the backplane.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Display for ClientId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl fmt::Debug for ClientId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The stable name of one running broker: in Kubernetes the pod's name, such as `chat-0`.
+/// The name of a logic module, the same on every instance. Cheap to clone: the name is shared.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct InstanceId(Arc<str>);
+pub struct LogicName(Arc<str>);
 
-impl InstanceId {
-    /// Takes a name as it is; the configuration has checked it.
+impl LogicName {
+    /// Takes a name as it is.
     pub fn new(name: &str) -> Self {
         Self(name.into())
     }
@@ -59,128 +29,16 @@ impl InstanceId {
     }
 }
 
-impl fmt::Display for InstanceId {
+impl fmt::Display for LogicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// Which start of an instance is meant: ordinals come back after a restart, epochs never do.
-/// Microseconds since 1970 at the start, so that the newer of two is the greater.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Epoch(pub u64);
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.0)
-    }
-}
-
-/// Where a message can be sent to reach one start of one instance.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Address {
-    /// The instance's stable name.
-    pub instance: InstanceId,
-    /// Which start of it.
-    pub epoch: Epoch,
-}
-
-impl Address {
-    /// The address of an instance that starts now.
-    pub fn starting_now(instance: InstanceId) -> Self {
-        let since_1970 = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        Self { instance, epoch: Epoch(since_1970.as_micros() as u64) }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.instance, self.epoch)
-    }
-}
-
-/// The name of a channel. Cheap to clone: the name is shared.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Channel(Arc<str>);
-
-/// Why a text cannot be the name of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ChannelNameError {
-    /// The name is empty.
-    #[error("the channel's name is empty")]
-    Empty,
-    /// The name is longer than the configuration allows.
-    #[error("the channel's name has {length} bytes; at most {limit} are allowed")]
-    TooLong {
-        /// Its length in bytes.
-        length: usize,
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// The name has a control character.
-    #[error("the channel's name has a control character")]
-    ControlCharacter,
-}
-
-impl Channel {
-    /// Checks a name that came from outside and takes it.
-    pub fn parse(name: &str, limit: usize) -> Result<Self, ChannelNameError> {
-        if name.is_empty() {
-            return Err(ChannelNameError::Empty);
-        }
-        if name.len() > limit {
-            return Err(ChannelNameError::TooLong { length: name.len(), limit });
-        }
-        if name.chars().any(char::is_control) {
-            return Err(ChannelNameError::ControlCharacter);
-        }
-        Ok(Self(name.into()))
-    }
-
-    /// Takes a name that another instance has checked before.
-    pub fn trusted(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for Channel {
+impl std::borrow::Borrow<str> for LogicName {
     fn borrow(&self) -> &str {
         &self.0
     }
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-/// The identity of one message (UUIDv7: sorts by time).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct MessageId(pub Uuid);
-
-impl MessageId {
-    /// A new identity.
-    pub fn generate() -> Self {
-        Self(uuid_v7())
-    }
-}
-
-/// A new UUIDv7 without the state that the uuid crate shares between threads to order those of one millisecond.
-fn uuid_v7() -> Uuid {
-    let since_1970 = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(since_1970.as_millis() as u64, &rand::random()).into_uuid()
 }
 
 /// Who sent a message.
@@ -194,16 +52,29 @@ pub enum Source {
         /// What others may know of it.
         info: Bytes,
     },
+    /// A logic module.
+    Logic(LogicName),
     /// The HTTP server API.
     Api,
 }
 
 /// Whom a message is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Everyone who is subscribed to the channel, on every instance.
     Channel(Channel),
+    /// One client, whichever instance it is connected to.
+    Client(ClientId),
+    /// Every client of every instance.
+    Everyone,
+    /// A logic module, where it runs for this instance.
+    Logic(LogicName),
+    /// A logic module on this instance, whether or not that is where it runs for the sender.
+    LogicAt(LogicName, InstanceId),
 }
+
+/// Whom a message is for; most have one target.
+pub type Targets = SmallVec<[Target; 1]>;
 
 /// Whether a message goes on through the pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -232,7 +103,7 @@ pub struct Message {
     /// Who sent it.
     pub source: Source,
     /// Whom it is for.
-    pub target: Target,
+    pub targets: Targets,
     /// What it says; on the JSON protocols a JSON value without raw line breaks.
     pub payload: Bytes,
     /// What travels with it to the receivers.
@@ -244,12 +115,17 @@ pub struct Message {
 }
 
 impl Message {
-    /// A new accepted message without metadata.
+    /// A new accepted message without metadata, for one target.
     pub fn new(source: Source, target: Target, payload: Bytes) -> Self {
+        Self::to(source, smallvec![target], payload)
+    }
+
+    /// A new accepted message without metadata, for several targets.
+    pub fn to(source: Source, targets: Targets, payload: Bytes) -> Self {
         Self {
             id: MessageId::generate(),
             source,
-            target,
+            targets,
             payload,
             metadata: BTreeMap::new(),
             tags: BTreeMap::new(),
@@ -265,28 +141,5 @@ impl Message {
     /// Stops the message.
     pub fn reject(&mut self, reason: &'static str, message: impl Into<String>) {
         self.state = State::Rejected(Rejection { reason, message: message.into() });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn channel_names_are_checked() {
-        assert_eq!(Channel::parse("", 10), Err(ChannelNameError::Empty));
-        assert_eq!(Channel::parse("abc", 2), Err(ChannelNameError::TooLong { length: 3, limit: 2 }));
-        assert_eq!(Channel::parse("a\nb", 10), Err(ChannelNameError::ControlCharacter));
-        assert_eq!(Channel::parse("chat:один", 255).unwrap().as_str(), "chat:один");
-    }
-
-    #[test]
-    fn a_later_start_has_a_greater_epoch() {
-        let first = Address::starting_now(InstanceId::new("chat-0"));
-        let mut second = Address::starting_now(InstanceId::new("chat-0"));
-        while second.epoch == first.epoch {
-            second = Address::starting_now(InstanceId::new("chat-0"));
-        }
-        assert!(second.epoch > first.epoch);
     }
 }

@@ -13,8 +13,8 @@ mod labels;
 pub(crate) use label::label;
 pub use label::{Counters, Histograms, Label};
 pub use labels::{
-    ApiMethod, ClientCommand, DeliveryFailure, Direction, EnvelopeDrop, Origin, PublishFailure, RedisCommand,
-    Rejection, Source,
+    ApiMethod, ClientCommand, DeliveryFailure, Direction, EnvelopeDrop, LogicRun, Origin, PublishFailure,
+    RedisCommand, Rejection, Source,
 };
 
 use crate::endpoint::Disconnect;
@@ -23,6 +23,9 @@ use crate::endpoint::Disconnect;
 const ROUND_TRIPS: [f64; 16] = [
     50e-6, 100e-6, 200e-6, 400e-6, 800e-6, 1.5e-3, 3e-3, 6e-3, 12e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0, 2.5,
 ];
+
+/// Handling a message in seconds: from one that only counts something to one that waits for another service.
+const HANDLING: [f64; 12] = [100e-6, 500e-6, 1e-3, 5e-3, 10e-3, 50e-3, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// All metrics of one broker.
 #[derive(Debug)]
@@ -62,6 +65,20 @@ pub struct Metrics {
     pub redis_commands: Histograms<RedisCommand>,
     /// Unsent bytes of all clients.
     pub outbox_bytes: IntGauge,
+    logic_runs: IntCounterVec,
+    logic_waiting: IntGaugeVec,
+    logic_seconds: HistogramVec,
+}
+
+/// The metrics of one logic module.
+#[derive(Clone, Debug)]
+pub struct LogicMetrics {
+    /// What became of messages for it.
+    pub runs: Counters<LogicRun>,
+    /// Messages that wait for it.
+    pub waiting: IntGauge,
+    /// How long it takes for one.
+    pub seconds: Histogram,
 }
 
 /// The metrics of one endpoint that clients stay connected to.
@@ -140,6 +157,19 @@ impl Metrics {
                 "command",
             )),
             outbox_bytes: new.gauge("outbox_bytes", "Unsent bytes of all clients."),
+            logic_runs: new.counters(
+                "logic_runs_total",
+                "Messages for a logic module, by what became of them.",
+                &["module", "outcome"],
+            ),
+            logic_waiting: new.gauges("logic_waiting", "Messages that wait for a logic module.", &["module"]),
+            logic_seconds: new.register(HistogramVec::new(
+                HistogramOpts {
+                    common_opts: opts("logic_seconds", "How long a logic module took for a message."),
+                    buckets: HANDLING.to_vec(),
+                },
+                &["module"],
+            )),
             registry: new.registry,
         }
     }
@@ -151,6 +181,15 @@ impl Metrics {
             connects: self.connects.with_label_values(&[name]),
             disconnects: Counters::of(&self.disconnects, |why: Disconnect| [name, why.as_str()]),
             received: self.received(name),
+        }
+    }
+
+    /// The metrics of a logic module, to be asked for once when it is built.
+    pub fn logic(&self, module: &str) -> LogicMetrics {
+        LogicMetrics {
+            runs: Counters::of(&self.logic_runs, |outcome: LogicRun| [module, outcome.as_str()]),
+            waiting: self.logic_waiting.with_label_values(&[module]),
+            seconds: self.logic_seconds.with_label_values(&[module]),
         }
     }
 

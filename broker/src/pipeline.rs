@@ -1,63 +1,265 @@
 //! The straight line from a message to its receivers.
 //!
 //! ```text
-//! receive chain → router → send chain → backplane ══▶ other instances
-//!                                     ↘ deliver   ──▶ local subscribers
+//! receive chain → router → logic      ──▶ may send: back to the router
+//!                        ↘ send chain → backplane ══▶ other instances
+//!                                     ↘ deliver   ──▶ local clients
 //! ```
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use smallvec::smallvec;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    backplane::{Ack, Backplane, Envelope, Publication},
-    hub::Hub,
-    message::{Message, Rejection, Source},
-    metrics::{self, Origin, Rejection as Rejected},
+    backplane::{Ack, Envelope, Publication, Unavailable},
+    cluster::{Call, Cluster, Question, Reach},
+    logic::{LogicError, Modules, Outcome, Place, read_outcome},
+    message::{ClientId, InstanceId, LogicName, Message, Rejection, Source, Target},
+    metrics::{self, DeliveryFailure, Metrics, Origin, Rejection as Rejected},
     middleware::Chain,
     router,
 };
+
+/// Messages that may be on their way to clients or logic of other instances with nobody waiting for them.
+const UNAWAITED: usize = 4096;
+
+/// What the asker allows for the way to another instance and back, beside a module's own time limit.
+const WAY: Duration = Duration::from_millis(750);
 
 /// Everything a message passes on its way.
 pub struct Pipeline {
     receive: Chain,
     send: Chain,
-    hub: Arc<Hub>,
-    backplane: Arc<dyn Backplane>,
+    /// Where the line ends.
+    pub cluster: Arc<Cluster>,
+    /// The modules of this instance.
+    pub logic: Arc<Modules>,
+    unawaited: Arc<Semaphore>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Whether the backplane has taken what was for channels or for everyone.
+    pub elsewhere: Result<(), Unavailable>,
+    /// What became of it for each client that it was for.
+    pub clients: Vec<(ClientId, Reach)>,
+    /// What each logic module made of it.
+    pub logic: Vec<(LogicName, Outcome)>,
 }
 
 impl Pipeline {
     /// A pipeline of these parts.
-    pub fn new(receive: Chain, send: Chain, hub: Arc<Hub>, backplane: Arc<dyn Backplane>) -> Self {
-        Self { receive, send, hub, backplane }
+    pub fn new(receive: Chain, send: Chain, cluster: Arc<Cluster>, logic: Arc<Modules>) -> Arc<Self> {
+        let unawaited = Arc::new(Semaphore::new(UNAWAITED));
+        Arc::new(Self { receive, send, cluster, logic, unawaited })
     }
 
-    /// Sends a message on its way. `ack` is told when the backplane has taken it for the other instances;
-    /// local subscribers have it in their outboxes when this returns, whatever the backplane says. After an
-    /// error it is told nothing.
-    pub fn publish(&self, mut message: Message, ack: Ack) -> Result<(), Rejection> {
-        let counters = &self.hub.metrics;
-        for chain in [&self.receive, &self.send] {
-            if let Err(rejection) = chain.run(&mut message) {
-                counters.rejected.inc(Rejected::Middleware);
-                ack.cancel();
-                return Err(rejection);
+    fn metrics(&self) -> &Metrics {
+        &self.cluster.hub.metrics
+    }
+
+    /// Sends a message on its way. `ack` is told when the backplane has taken what is for channels or everyone; local
+    /// clients have it in their outboxes when this returns, whatever the backplane says. After an error `ack` is told
+    /// nothing.
+    pub fn publish(self: &Arc<Self>, mut message: Message, ack: Ack) -> Result<(), Rejection> {
+        if let Err(rejection) = self.receive(&mut message) {
+            ack.cancel();
+            return Err(rejection);
+        }
+        let targets = message.targets.clone();
+        let plan = router::route(&targets, |id| self.cluster.hub.registry.get(id).is_some());
+        for (name, at) in &plan.logic {
+            match (at, self.logic.place(name)) {
+                (None, Some(Place::Here)) => self.logic.hand(name, message.clone()),
+                _ => self.spawn_call((*name).clone(), at.cloned(), message.clone()),
             }
         }
-        let plan = router::route(&message);
-
-        let (source, info) = match &message.source {
-            Source::Client { info, .. } => (metrics::Source::Client, info.as_ref()),
-            Source::Api => (metrics::Source::Api, &b""[..]),
-        };
-        let tags = match message.metadata.is_empty() {
-            true => Vec::new(),
-            false => serde_json::to_vec(&message.metadata).unwrap_or_default(),
-        };
-        let envelope = Envelope::Publication(Publication { info, tags: &tags, data: &message.payload });
-        counters.publishes.inc(source);
-
-        // The backplane first: its bytes are on their way while the local outboxes are filled.
-        self.backplane.publish(plan.channel, &envelope, ack);
-        self.hub.deliver(plan.channel.as_str(), &envelope, Origin::Local);
+        if !plan.leaves() {
+            ack.done(Ok(()));
+            return Ok(());
+        }
+        if let Err(rejection) = self.leave(&mut message) {
+            ack.cancel();
+            return Err(rejection);
+        }
+        let tags = tags(&message);
+        let publication = publication(&message, &tags);
+        self.fan_out(&plan, &publication, ack);
+        self.cluster.hub.deliver_to(plan.here.iter().copied(), &publication, Origin::Local);
+        if !plan.elsewhere.is_empty() {
+            self.spawn_delivery(plan.elsewhere.to_vec(), message);
+        }
         Ok(())
     }
+
+    /// Sends a message on its way, waits, and tells what became of it for each target.
+    pub async fn send(self: &Arc<Self>, mut message: Message) -> Result<Receipt, Rejection> {
+        self.receive(&mut message)?;
+        let targets = message.targets.clone();
+        let plan = router::route(&targets, |id| self.cluster.hub.registry.get(id).is_some());
+        let calls = join_all(
+            plan.logic
+                .iter()
+                .map(async |(name, at)| ((*name).clone(), self.call_at(name, *at, message.clone()).await)),
+        );
+        if !plan.leaves() {
+            return Ok(Receipt { elsewhere: Ok(()), clients: Vec::new(), logic: calls.await });
+        }
+        let mut leaving = message.clone();
+        self.leave(&mut leaving)?;
+        let tags = tags(&leaving);
+        let publication = publication(&leaving, &tags);
+        let (ack, elsewhere) = Ack::channel();
+        self.fan_out(&plan, &publication, ack);
+        let gone = self.cluster.hub.deliver_to(plan.here.iter().copied(), &publication, Origin::Local);
+        let reach = |client: &ClientId| if gone.contains(client) { Reach::Gone } else { Reach::Delivered };
+        let here = plan.here.iter().map(|client| (*client, reach(client)));
+        let (elsewhere, there, logic) =
+            tokio::join!(elsewhere, self.cluster.deliver_elsewhere(&plan.elsewhere, &publication), calls);
+        let clients = here.chain(plan.elsewhere.iter().copied().zip(there)).collect();
+        Ok(Receipt { elsewhere, clients, logic })
+    }
+
+    /// Calls a logic module and gives back what it made of the message.
+    pub async fn call(self: &Arc<Self>, name: &LogicName, mut message: Message) -> Outcome {
+        message.targets = smallvec![Target::Logic(name.clone())];
+        self.receive(&mut message).map_err(|rejection| LogicError::Refused(rejection.message))?;
+        self.call_at(name, None, message).await
+    }
+
+    /// The receive chain: for what comes in, not for what logic sends.
+    fn receive(&self, message: &mut Message) -> Result<(), Rejection> {
+        match message.source {
+            Source::Logic(_) => Ok(()),
+            Source::Client { .. } | Source::Api => self.pass(&self.receive, message),
+        }
+    }
+
+    /// The send chain, once for all clients that get it.
+    fn leave(&self, message: &mut Message) -> Result<(), Rejection> {
+        self.pass(&self.send, message)?;
+        self.metrics().publishes.inc(match &message.source {
+            Source::Client { .. } => metrics::Source::Client,
+            Source::Logic(_) => metrics::Source::Logic,
+            Source::Api => metrics::Source::Api,
+        });
+        Ok(())
+    }
+
+    fn pass(&self, chain: &Chain, message: &mut Message) -> Result<(), Rejection> {
+        chain.run(message).inspect_err(|_| self.metrics().rejected.inc(Rejected::Middleware))
+    }
+
+    /// To channels and to everyone. The backplane first: its bytes are on their way while the local outboxes are filled.
+    fn fan_out(&self, plan: &router::Plan<'_>, publication: &Publication<'_>, ack: Ack) {
+        let envelope = Envelope::Publication(*publication);
+        let mut acks = ack.split(plan.channels.len() + usize::from(plan.everyone));
+        for channel in &plan.channels {
+            self.cluster.backplane.publish(channel, &envelope, acks.next().unwrap_or_else(Ack::ignore));
+            self.cluster.hub.deliver(channel.as_str(), &envelope, Origin::Local);
+        }
+        if plan.everyone {
+            let ack = acks.next().unwrap_or_else(Ack::ignore);
+            self.cluster.deliver_to_everyone(publication, ack);
+        }
+    }
+
+    /// Calls a module where it runs, or on this instance.
+    async fn call_at(&self, name: &LogicName, at: Option<&InstanceId>, message: Message) -> Outcome {
+        let own = &self.cluster.hub.address.instance;
+        let place = match at {
+            Some(at) if at == own => Place::Here,
+            Some(at) => {
+                let others = self.cluster.others().await.map_err(|_| LogicError::Unreachable)?;
+                let newest = others.into_iter().filter(|other| other.instance == *at).max_by_key(|a| a.epoch);
+                newest.map_or(Place::Unknown, Place::Elsewhere)
+            }
+            None => self.logic.place(name).ok_or(LogicError::Unknown)?,
+        };
+        match place {
+            Place::Here => {
+                let (sender, receiver) = oneshot::channel();
+                self.logic.submit(name, message, move |outcome| drop(sender.send(outcome)));
+                receiver.await.unwrap_or(Err(LogicError::Stopping))
+            }
+            Place::Unknown => Err(LogicError::Unreachable),
+            Place::Elsewhere(address) => {
+                let call = describe(name, &message);
+                let question = Question::Call(call, &message.payload);
+                let within = self.logic.time_limit(name) + WAY;
+                let answer = self.cluster.ask_within(address, &question, within).await;
+                answer.map_or(Err(LogicError::Unreachable), |answer| read_outcome(&answer))
+            }
+        }
+    }
+
+    /// Calls a module for a message that nobody waits for.
+    fn spawn_call(self: &Arc<Self>, name: LogicName, at: Option<InstanceId>, message: Message) {
+        let pipeline = self.clone();
+        self.spawn(async move {
+            if let Err(error) = pipeline.call_at(&name, at.as_ref(), message).await {
+                tracing::debug!(logic = %name, %error, "a logic module did not take a message");
+            }
+        });
+    }
+
+    /// Delivers to clients of other instances what nobody waits for.
+    fn spawn_delivery(self: &Arc<Self>, clients: Vec<ClientId>, message: Message) {
+        let pipeline = self.clone();
+        self.spawn(async move {
+            let tags = tags(&message);
+            let reached = pipeline.cluster.deliver_elsewhere(&clients, &publication(&message, &tags)).await;
+            let lost = reached.iter().filter(|reach| **reach != Reach::Delivered).count();
+            pipeline.metrics().delivery_failures.add(DeliveryFailure::NotFound, lost as u64);
+        });
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let Ok(turn) = self.unawaited.clone().try_acquire_owned() else {
+            return self.metrics().delivery_failures.inc(DeliveryFailure::Busy);
+        };
+        tokio::spawn(async move {
+            work.await;
+            drop(turn);
+        });
+    }
+}
+
+/// What a module on another instance gets to know of a message.
+fn describe(name: &LogicName, message: &Message) -> Call {
+    let mut call = Call {
+        logic: name.to_string(),
+        client: None,
+        info: String::new(),
+        from: None,
+        metadata: message.metadata.clone(),
+    };
+    match &message.source {
+        Source::Client { id, info } => {
+            call.client = Some(*id);
+            call.info = String::from_utf8_lossy(info).into_owned();
+        }
+        Source::Logic(from) => call.from = Some(from.to_string()),
+        Source::Api => {}
+    }
+    call
+}
+
+/// The metadata as it goes to clients: a JSON object, or nothing.
+fn tags(message: &Message) -> Vec<u8> {
+    match message.metadata.is_empty() {
+        true => Vec::new(),
+        false => serde_json::to_vec(&message.metadata).unwrap_or_default(),
+    }
+}
+
+fn publication<'a>(message: &'a Message, tags: &'a [u8]) -> Publication<'a> {
+    let info = match &message.source {
+        Source::Client { info, .. } => info.as_ref(),
+        Source::Logic(_) | Source::Api => b"",
+    };
+    Publication { info, tags, data: &message.payload }
 }

@@ -2,10 +2,12 @@
 //!
 //! Every test starts brokers of its own on free ports, so that all of them run side by side.
 
+mod clients;
 mod cluster;
 mod drain;
 mod foreign;
 mod http;
+mod logic;
 mod process;
 mod redis;
 mod support;

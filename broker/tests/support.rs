@@ -10,7 +10,7 @@ mod poll;
 pub(crate) mod program;
 pub(crate) mod token;
 
-pub(crate) use broker::{Broker, KEY, OPEN};
+pub(crate) use broker::{Broker, KEY, OPEN, config};
 pub(crate) use client::{Client, handshake, handshake_on};
 pub(crate) use frame::{Frame, frame, text};
 pub(crate) use http::{Response, request};

@@ -25,6 +25,26 @@ pub struct Publication<'a> {
     pub data: &'a [u8],
 }
 
+impl<'a> Publication<'a> {
+    /// Appends `info_length:u32le  tags_length:u32le  info  tags  data`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.put_u32_le(self.info.len() as u32);
+        out.put_u32_le(self.tags.len() as u32);
+        out.put_slice(self.info);
+        out.put_slice(self.tags);
+        out.put_slice(self.data);
+    }
+
+    /// Reads what [`Publication::write`] wrote; the data goes to the end of the bytes.
+    pub fn read(mut bytes: &'a [u8]) -> Result<Self, PacketError> {
+        let info = take_u32(&mut bytes)?;
+        let tags = take_u32(&mut bytes)?;
+        let info = take(&mut bytes, info as usize)?;
+        let tags = take(&mut bytes, tags as usize)?;
+        Ok(Self { info, tags, data: bytes })
+    }
+}
+
 /// What one instance says to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Envelope<'a> {
@@ -34,10 +54,12 @@ pub enum Envelope<'a> {
     Join(ClientId, &'a [u8]),
     /// A client left the channel. The bytes are the description of it, as with a join.
     Leave(ClientId, &'a [u8]),
-    /// Every instance is asked which channels it has that match a pattern: an ask's number, the pattern.
-    AskChannels(u64, &'a [u8]),
-    /// The answer to one asking instance: the ask's number, a JSON object of names and subscriber counts.
-    Channels(u64, &'a [u8]),
+    /// Every client of the instance gets it, whatever it is subscribed to.
+    Everyone(Publication<'a>),
+    /// The instance is asked something: the asker's number for it, and a [question](crate::cluster::Question)'s bytes.
+    Ask(u64, &'a [u8]),
+    /// The answer to the instance that asked: its number, and bytes that the question gives a meaning.
+    Answer(u64, &'a [u8]),
 }
 
 /// Why bytes from the backplane could not be read.
@@ -73,25 +95,20 @@ impl<'a> Envelope<'a> {
             Self::Publication(_) => 1,
             Self::Join(..) => 2,
             Self::Leave(..) => 3,
-            Self::AskChannels(..) => 4,
-            Self::Channels(..) => 5,
+            Self::Everyone(_) => 4,
+            Self::Ask(..) => 5,
+            Self::Answer(..) => 6,
         };
         out.put_u8(kind);
         let length_at = out.len();
         out.put_u32_le(0);
         match self {
-            Self::Publication(publication) => {
-                out.put_u32_le(publication.info.len() as u32);
-                out.put_u32_le(publication.tags.len() as u32);
-                out.put_slice(publication.info);
-                out.put_slice(publication.tags);
-                out.put_slice(publication.data);
-            }
+            Self::Publication(publication) | Self::Everyone(publication) => publication.write(out),
             Self::Join(client, info) | Self::Leave(client, info) => {
                 out.put_slice(client.as_bytes());
                 out.put_slice(info);
             }
-            Self::AskChannels(number, body) | Self::Channels(number, body) => {
+            Self::Ask(number, body) | Self::Answer(number, body) => {
                 out.put_u64_le(*number);
                 out.put_slice(body);
             }
@@ -100,24 +117,19 @@ impl<'a> Envelope<'a> {
         out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
     }
 
-    fn read(kind: u8, mut body: &'a [u8]) -> Result<Self, PacketError> {
+    fn read(kind: u8, body: &'a [u8]) -> Result<Self, PacketError> {
         Ok(match kind {
-            1 => {
-                let info = take_u32(&mut body)?;
-                let tags = take_u32(&mut body)?;
-                let info = take(&mut body, info as usize)?;
-                let tags = take(&mut body, tags as usize)?;
-                Self::Publication(Publication { info, tags, data: body })
-            }
+            1 => Self::Publication(Publication::read(body)?),
             2 | 3 => {
                 let (id, info) = body.split_first_chunk::<16>().ok_or(PacketError::Truncated)?;
                 let client = ClientId::from_bytes(*id);
                 if kind == 2 { Self::Join(client, info) } else { Self::Leave(client, info) }
             }
-            4 | 5 => {
+            4 => Self::Everyone(Publication::read(body)?),
+            5 | 6 => {
                 let (number, rest) = body.split_first_chunk::<8>().ok_or(PacketError::Truncated)?;
                 let number = u64::from_le_bytes(*number);
-                if kind == 4 { Self::AskChannels(number, rest) } else { Self::Channels(number, rest) }
+                if kind == 5 { Self::Ask(number, rest) } else { Self::Answer(number, rest) }
             }
             unknown => return Err(PacketError::Kind(unknown)),
         })
@@ -180,13 +192,13 @@ impl<'a> Iterator for Packet<'a> {
     }
 }
 
-fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], PacketError> {
+pub(crate) fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], PacketError> {
     let (head, tail) = bytes.split_at_checked(length).ok_or(PacketError::Truncated)?;
     *bytes = tail;
     Ok(head)
 }
 
-fn take_u32(bytes: &mut &[u8]) -> Result<u32, PacketError> {
+pub(crate) fn take_u32(bytes: &mut &[u8]) -> Result<u32, PacketError> {
     if bytes.remaining() < 4 {
         return Err(PacketError::Truncated);
     }
@@ -210,8 +222,9 @@ mod tests {
             Envelope::Publication(Publication { info: b"{}", tags: b"", data: b"[1]" }),
             Envelope::Join(client, b"{\"user\":\"a\"}"),
             Envelope::Leave(client, b""),
-            Envelope::AskChannels(9, b"*"),
-            Envelope::Channels(9, b"{}"),
+            Envelope::Everyone(Publication { info: b"", tags: b"{}", data: b"2" }),
+            Envelope::Ask(9, b"*"),
+            Envelope::Answer(9, b"{}"),
         ];
         let mut bytes = Vec::new();
         write_header(&address(), &mut bytes);
@@ -229,9 +242,9 @@ mod tests {
         let mut bytes = Vec::new();
         write_header(&address(), &mut bytes);
         bytes.extend_from_slice(&[200, 1, 0, 0, 0, b'x']);
-        Envelope::AskChannels(1, b"").write(&mut bytes);
+        Envelope::Ask(1, b"").write(&mut bytes);
         let read: Vec<_> = Packet::read(&bytes).unwrap().collect();
-        assert_eq!(read, [Err(PacketError::Kind(200)), Ok(Envelope::AskChannels(1, b""))]);
+        assert_eq!(read, [Err(PacketError::Kind(200)), Ok(Envelope::Ask(1, b""))]);
     }
 
     proptest! {

@@ -11,19 +11,21 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use parking_lot::RwLock;
 
 use super::{
-    Ack, Audience, Backplane, ClientRecord, Envelope, Health, InstanceRecord, Located, Member, StartError,
-    Unavailable,
+    Ack, Audience, Backplane, Envelope, Health, InstanceRecord, Located, Member, StartError, Unavailable,
 };
 use crate::{
-    hub::Hub,
-    message::{Channel, ClientId},
+    cluster::Inbound,
+    message::{Address, Channel, ClientId},
     metrics::Origin,
+    registry::ClientRecord,
 };
 
 /// What the instances of one process share.
 #[derive(Default)]
 pub struct Memory {
-    instances: RwLock<Vec<Arc<Hub>>>,
+    instances: RwLock<Vec<Arc<Inbound>>>,
+    /// Who has which role. There is no lease: who has one gives it up, or ends with the process.
+    roles: RwLock<BTreeMap<String, Address>>,
     /// Who is in which channel; like everything here, it ends with the process.
     presence: RwLock<BTreeMap<Channel, BTreeMap<ClientId, Member>>>,
 }
@@ -32,38 +34,51 @@ pub struct Memory {
 #[derive(Default)]
 pub struct MemoryBackplane {
     memory: Arc<Memory>,
-    hub: OnceLock<Arc<Hub>>,
+    own: OnceLock<Arc<Inbound>>,
 }
 
 impl MemoryBackplane {
     /// Joins the instances that share this memory.
     pub fn joining(memory: Arc<Memory>) -> Self {
-        Self { memory, hub: OnceLock::new() }
+        Self { memory, own: OnceLock::new() }
     }
 
-    fn others(&self, visit: impl FnMut(&Arc<Hub>)) {
-        let own = self.hub.get().map(|hub| &hub.address);
+    fn address(&self) -> Option<&Address> {
+        self.own.get().map(|own| &own.hub.address)
+    }
+
+    /// The other instances. No lock is held while they are told something: they may answer at once.
+    fn others(&self) -> Vec<Arc<Inbound>> {
         let instances = self.memory.instances.read();
-        instances.iter().filter(|hub| Some(&hub.address) != own).for_each(visit);
+        instances.iter().filter(|other| Some(&other.hub.address) != self.address()).cloned().collect()
     }
 }
 
 impl Backplane for MemoryBackplane {
-    fn start(&self, hub: Arc<Hub>) -> BoxFuture<'_, Result<(), StartError>> {
-        let _ = self.hub.set(hub.clone());
-        self.memory.instances.write().push(hub);
+    fn start(&self, inbound: Arc<Inbound>) -> BoxFuture<'_, Result<(), StartError>> {
+        let _ = self.own.set(inbound.clone());
+        self.memory.instances.write().push(inbound);
         ready(Ok(())).boxed()
     }
 
     fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack) {
-        self.others(|hub| {
-            hub.deliver(channel.as_str(), envelope, Origin::Remote);
-        });
+        for other in self.others() {
+            other.hub.deliver(channel.as_str(), envelope, Origin::Remote);
+        }
         ack.done(Ok(()));
     }
 
-    fn tell(&self, _audience: &Audience, _envelope: &Envelope<'_>, ack: Ack) {
-        // What instances ask each other is answered from the shared memory here.
+    fn tell(&self, audience: &Audience, envelope: &Envelope<'_>, ack: Ack) {
+        let Some(own) = self.address() else { return ack.done(Ok(())) };
+        for other in self.others() {
+            let is_meant = match audience {
+                Audience::Everyone => true,
+                Audience::Instance(address) => *address == other.hub.address,
+            };
+            if is_meant {
+                other.told(own, envelope);
+            }
+        }
         ack.done(Ok(()));
     }
 
@@ -75,19 +90,37 @@ impl Backplane for MemoryBackplane {
 
     fn register(&self, _client: ClientRecord) {}
 
+    fn touch(&self, _clients: &[ClientId]) {}
+
     fn unregister(&self, _client: ClientId) {}
 
-    fn locate(&self, id: ClientId) -> BoxFuture<'_, Result<Option<Located>, Unavailable>> {
-        let found = self.memory.instances.read().iter().find_map(|hub| {
-            let client = hub.registry.get(id)?;
-            Some(Located {
-                address: hub.address.clone(),
-                user: client.user.to_string(),
-                connected: client.connected,
-                last_message: client.connected,
+    fn locate<'a>(
+        &'a self,
+        clients: &'a [ClientId],
+    ) -> BoxFuture<'a, Result<Vec<Option<Located>>, Unavailable>> {
+        let instances = self.memory.instances.read();
+        let find = |id: &ClientId| {
+            instances.iter().find_map(|instance| {
+                let client = instance.hub.registry.get(*id)?.record();
+                Some(Located { address: instance.hub.address.clone(), client })
             })
-        });
-        ready(Ok(found)).boxed()
+        };
+        ready(Ok(clients.iter().map(find).collect())).boxed()
+    }
+
+    fn hold<'a>(&'a self, role: &'a str) -> BoxFuture<'a, Result<Option<Address>, Unavailable>> {
+        let Some(own) = self.address() else { return ready(Err(Unavailable::Disconnected)).boxed() };
+        let mut roles = self.memory.roles.write();
+        let holder = roles.entry(role.to_owned()).or_insert_with(|| own.clone()).clone();
+        ready(Ok(Some(holder))).boxed()
+    }
+
+    fn release<'a>(&'a self, role: &'a str) -> BoxFuture<'a, ()> {
+        let mut roles = self.memory.roles.write();
+        if roles.get(role) == self.address() {
+            roles.remove(role);
+        }
+        ready(()).boxed()
     }
 
     fn enter(&self, channel: &Channel, member: Member) {
@@ -109,18 +142,8 @@ impl Backplane for MemoryBackplane {
         ready(Ok(members.unwrap_or_default())).boxed()
     }
 
-    fn channels<'a>(&'a self, pattern: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, u64>, Unavailable>> {
-        let mut channels = BTreeMap::new();
-        for hub in self.memory.instances.read().iter() {
-            for (name, subscribers) in hub.matching_channels(pattern) {
-                *channels.entry(name).or_default() += subscribers;
-            }
-        }
-        ready(Ok(channels)).boxed()
-    }
-
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>> {
-        ready(Ok(self.memory.instances.read().iter().map(|hub| hub.record()).collect())).boxed()
+        ready(Ok(self.memory.instances.read().iter().map(|instance| instance.hub.record()).collect())).boxed()
     }
 
     fn health(&self) -> Health {
@@ -136,8 +159,9 @@ impl Backplane for MemoryBackplane {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        if let Some(own) = self.hub.get() {
-            self.memory.instances.write().retain(|hub| hub.address != own.address);
+        if let Some(own) = self.address() {
+            self.memory.instances.write().retain(|instance| instance.hub.address != *own);
+            self.memory.roles.write().retain(|_, holder| holder != own);
         }
         ready(()).boxed()
     }

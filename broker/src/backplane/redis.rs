@@ -11,11 +11,12 @@
 //! | [`lease`] of each instance, and the set of all instances | who lives |
 //! | [`directory`]: a hash for each instance | its clients |
 //! | [`presence`]: a hash for each channel, an index for each instance | who is in a channel |
+//! | [`roles`]: a lease for each | which instance does what one of them does |
 //!
 //! When an instance dies, another one removes what it left ([`reaper`]).
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -26,13 +27,13 @@ use rustls::RootCertStore;
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
-    Ack, Audience, Backplane, ClientRecord, Envelope, Health, InstanceRecord, Located, Member, StartError,
-    Unavailable,
+    Ack, Audience, Backplane, Envelope, Health, InstanceRecord, Located, Member, StartError, Unavailable,
 };
 use crate::{
+    cluster::Inbound,
     config,
-    hub::Hub,
-    message::{Channel, ClientId},
+    message::{Address, Channel, ClientId},
+    registry::ClientRecord,
 };
 
 mod bus;
@@ -49,8 +50,8 @@ mod reaper;
 mod receive;
 mod records;
 mod resp;
+mod roles;
 mod supervise;
-mod survey;
 mod wire;
 
 use supervise::Core;
@@ -86,13 +87,13 @@ impl RedisBackplane {
         self
     }
 
-    async fn begin(&self, hub: Arc<Hub>) -> Result<(), StartError> {
+    async fn begin(&self, inbound: Arc<Inbound>) -> Result<(), StartError> {
         let place = self.config.url.to_string();
         let server = connect::Server::new(&self.config, self.roots.as_ref())
             .map_err(|failure| StartError(failure.to_string()))?;
         let host = server.place();
         let keys = keys::Keys::new(&self.config.prefix);
-        let core = Arc::new(Core::new(hub, server, keys, self.config.required));
+        let core = Arc::new(Core::new(inbound, server, keys, self.config.required));
         if self.core.set(core.clone()).is_err() {
             return Err(StartError(format!("the backplane at {place} is started already")));
         }
@@ -126,8 +127,8 @@ impl Drop for RedisBackplane {
 }
 
 impl Backplane for RedisBackplane {
-    fn start(&self, hub: Arc<Hub>) -> BoxFuture<'_, Result<(), StartError>> {
-        self.begin(hub).boxed()
+    fn start(&self, inbound: Arc<Inbound>) -> BoxFuture<'_, Result<(), StartError>> {
+        self.begin(inbound).boxed()
     }
 
     fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack) {
@@ -172,20 +173,58 @@ impl Backplane for RedisBackplane {
         }
     }
 
-    fn locate(&self, client: ClientId) -> BoxFuture<'_, Result<Option<Located>, Unavailable>> {
+    fn touch(&self, clients: &[ClientId]) {
+        if let Some(core) = self.core.get() {
+            core.records.clients_changed(clients);
+        }
+    }
+
+    fn locate<'a>(
+        &'a self,
+        clients: &'a [ClientId],
+    ) -> BoxFuture<'a, Result<Vec<Option<Located>>, Unavailable>> {
         async move {
             let core = self.core.get().ok_or(Unavailable::Disconnected)?;
-            if let Some(local) = core.hub.registry.get(client) {
-                return Ok(Some(Located {
-                    address: core.hub.address.clone(),
-                    user: local.user.to_string(),
-                    connected: local.connected,
-                    last_message: local.connected,
-                }));
+            let local = |id: &ClientId| {
+                let client = core.hub.registry.get(*id)?.record();
+                Some(Located { address: core.hub.address.clone(), client })
+            };
+            let mut located: Vec<_> = clients.iter().map(local).collect();
+            let (places, missing): (Vec<_>, Vec<_>) =
+                clients.iter().enumerate().filter(|(place, _)| located[*place].is_none()).unzip();
+            if !missing.is_empty()
+                && let Some(commands) = core.commands_or_alone()?
+            {
+                let instances = core.lease.others(&commands).await?;
+                let found = core.records.directory.locate(&commands, &missing, &instances).await?;
+                for (place, one) in places.into_iter().zip(found) {
+                    located[place] = one;
+                }
             }
-            let commands = core.commands().ok_or(Unavailable::Disconnected)?;
-            let instances = core.lease.others(&commands).await?;
-            Ok(core.records.directory.locate(&commands, client, &instances).await?)
+            Ok(located)
+        }
+        .boxed()
+    }
+
+    fn hold<'a>(&'a self, role: &'a str) -> BoxFuture<'a, Result<Option<Address>, Unavailable>> {
+        async move {
+            let core = self.core.get().ok_or(Unavailable::Disconnected)?;
+            match core.commands_or_alone()? {
+                Some(commands) => Ok(roles::hold(&commands, &core.keys, &core.hub.address, role).await?),
+                None => Ok(Some(core.hub.address.clone())),
+            }
+        }
+        .boxed()
+    }
+
+    fn release<'a>(&'a self, role: &'a str) -> BoxFuture<'a, ()> {
+        async move {
+            let Some(core) = self.core.get() else { return };
+            if let Some(commands) = core.commands()
+                && let Err(error) = roles::release(&commands, &core.keys, &core.address, role).await
+            {
+                tracing::warn!(role, %error, "could not give the role up; its lease will run out");
+            }
         }
         .boxed()
     }
@@ -218,31 +257,11 @@ impl Backplane for RedisBackplane {
         .boxed()
     }
 
-    fn channels<'a>(&'a self, pattern: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, u64>, Unavailable>> {
-        async move {
-            let core = self.core.get().ok_or(Unavailable::Disconnected)?;
-            let own = core.hub.matching_channels(pattern).into_iter().collect();
-            let (commands, joined_before) = {
-                let state = core.state.lock();
-                (state.commands.clone(), state.joined_before)
-            };
-            match commands {
-                Some(commands) => {
-                    let others = core.lease.others(&commands).await?.into_iter().collect();
-                    core.survey.ask(&core.bus, others, pattern, own).await
-                }
-                None if joined_before => Err(Unavailable::Disconnected),
-                None => Ok(own),
-            }
-        }
-        .boxed()
-    }
-
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>> {
         async move {
             let core = self.core.get().ok_or(Unavailable::Disconnected)?;
             let mut records = vec![core.hub.record()];
-            if let Some(commands) = core.commands() {
+            if let Some(commands) = core.commands_or_alone()? {
                 let others = core.lease.all(&commands).await?;
                 let others = others.into_iter().filter(|(address, _)| *address != core.address);
                 records.extend(others.filter_map(|(_, record)| record));

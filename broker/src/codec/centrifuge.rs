@@ -41,7 +41,8 @@ pub struct Command<'a> {
     /// Asks for past messages of a channel.
     history: Option<IgnoredAny>,
     /// Calls a logic module.
-    rpc: Option<IgnoredAny>,
+    #[serde(borrow)]
+    pub rpc: Option<Rpc<'a>>,
     /// Brings a new connection token.
     refresh: Option<IgnoredAny>,
     /// Brings a new subscription token.
@@ -94,6 +95,17 @@ pub struct Send<'a> {
     pub data: &'a RawValue,
 }
 
+/// See [`Command::rpc`].
+#[derive(Debug, Deserialize)]
+pub struct Rpc<'a> {
+    /// The module's name.
+    #[serde(default, borrow)]
+    pub method: std::borrow::Cow<'a, str>,
+    /// The payload.
+    #[serde(default, borrow)]
+    pub data: Option<&'a RawValue>,
+}
+
 /// See [`Command::ping`].
 #[derive(Debug, Deserialize)]
 pub struct Ping {}
@@ -117,6 +129,8 @@ pub enum Request<'a> {
     PresenceStats(OfChannel<'a>),
     /// See [`Command::send`].
     Send(Send<'a>),
+    /// See [`Command::rpc`].
+    Rpc(Rpc<'a>),
     /// See [`Command::ping`].
     Ping,
     /// A command of the protocol that is not offered here.
@@ -143,7 +157,7 @@ impl<'a> Command<'a> {
             Command { send: Some(send), .. } => Request::Send(send),
             Command { ping: Some(_), .. } => Request::Ping,
             Command { history: Some(_), .. } => Request::NotOffered(ClientCommand::History),
-            Command { rpc: Some(_), .. } => Request::NotOffered(ClientCommand::Rpc),
+            Command { rpc: Some(rpc), .. } => Request::Rpc(rpc),
             Command { refresh: Some(_), .. } => Request::NotOffered(ClientCommand::Refresh),
             Command { sub_refresh: Some(_), .. } => Request::NotOffered(ClientCommand::SubRefresh),
             Command { id: 0, .. } => Request::Pong,
@@ -164,6 +178,7 @@ impl Request<'_> {
             Self::Presence(_) => ClientCommand::Presence,
             Self::PresenceStats(_) => ClientCommand::PresenceStats,
             Self::Send(_) => ClientCommand::Send,
+            Self::Rpc(_) => ClientCommand::Rpc,
             Self::Ping => ClientCommand::Ping,
             Self::NotOffered(command) => *command,
             Self::Unknown => ClientCommand::Unknown,
@@ -198,6 +213,8 @@ pub enum Reply<'a> {
         /// Distinct users.
         users: usize,
     },
+    /// What a logic module answered, as JSON.
+    Rpc(&'a [u8]),
     /// The answer to a ping.
     Ping,
     /// The command failed.
@@ -230,6 +247,11 @@ impl Reply<'_> {
             Self::Unsubscribe => out.extend_from_slice(br#""unsubscribe":{}}"#),
             Self::Publish => out.extend_from_slice(br#""publish":{}}"#),
             Self::Ping => out.extend_from_slice(br#""ping":{}}"#),
+            Self::Rpc(data) => {
+                out.extend_from_slice(br#""rpc":{"data":"#);
+                out.extend_from_slice(data);
+                out.extend_from_slice(b"}}");
+            }
             Self::Presence(members) => {
                 out.extend_from_slice(br#""presence":{"presence":{"#);
                 for (index, member) in members.iter().enumerate() {
@@ -293,6 +315,11 @@ pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
             start(channel, out);
             out.extend_from_slice(br#","leave":{"info":"#);
             out.extend_from_slice(info);
+            out.extend_from_slice(b"}}}");
+        }
+        Push::Message(message) => {
+            out.extend_from_slice(br#"{"push":{"message":{"data":"#);
+            out.extend_from_slice(message.data);
             out.extend_from_slice(b"}}}");
         }
     }

@@ -19,6 +19,12 @@ label! {
         NoPong = "no_pong",
         /// The token is not valid.
         InvalidToken = "invalid_token",
+        /// The application's backend, or a logic module, wants the client away.
+        Forced = "forced",
+        /// The application's backend, or a logic module, wants the client to connect anew.
+        ForcedReconnect = "forced_reconnect",
+        /// The client has sent nothing for too long: see the inactivity monitor.
+        Inactive = "inactive",
         /// What the client sent is not the protocol.
         BadRequest = "bad_request",
         /// The client opened a connection and did not say who it is.
@@ -44,12 +50,16 @@ impl Disconnect {
             Self::Shutdown => 3001,
             Self::Expired => 3005,
             Self::Slow => 3008,
+            Self::ForcedReconnect => 3009,
             Self::NoPong => 3012,
             Self::InvalidToken => 3500,
             Self::BadRequest => 3501,
             Self::Stale => 3502,
+            Self::Forced => 3503,
             Self::InappropriateProtocol => 3506,
             Self::PermissionDenied => 3507,
+            // Of the range that is left to applications; the client stays away until its user acts.
+            Self::Inactive => 4500,
             Self::ProtocolError => 1002,
             Self::InvalidData => 1007,
             Self::TooBig => 1009,
@@ -63,6 +73,9 @@ impl Disconnect {
             Self::Shutdown => "shutdown",
             Self::Expired => "connection expired",
             Self::Slow => "slow",
+            Self::Forced => "force disconnect",
+            Self::ForcedReconnect => "force reconnect",
+            Self::Inactive => "inactive",
             Self::NoPong => "no pong",
             Self::InvalidToken => "invalid token",
             Self::BadRequest => "bad request",

@@ -1,6 +1,6 @@
 //! The errors that a reply can carry (<https://centrifugal.dev/docs/server/codes>).
 
-use crate::metrics::Rejection;
+use crate::{logic::LogicError, metrics::Rejection};
 
 /// An error of the protocol. The temporary ones invite the client to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +13,8 @@ pub enum ErrorCode {
     BadChannel,
     /// The client may not do this.
     PermissionDenied,
+    /// No such client.
+    NotFound,
     /// No such command.
     MethodNotFound,
     /// The client is subscribed to the channel.
@@ -31,6 +33,23 @@ pub enum ErrorCode {
     TokenExpired,
     /// More at once than the broker takes.
     TooManyRequests,
+    /// A logic module, or a middleware before it, refused the message.
+    Refused,
+}
+
+impl From<LogicError> for ErrorCode {
+    fn from(error: LogicError) -> Self {
+        match error {
+            LogicError::Unknown | LogicError::Passive => Self::MethodNotFound,
+            LogicError::QueueFull | LogicError::Dropped => Self::TooManyRequests,
+            LogicError::Refused(_) => Self::Refused,
+            LogicError::TimedOut
+            | LogicError::Panicked
+            | LogicError::Stopping
+            | LogicError::Unreachable
+            | LogicError::Failed(_) => Self::Internal,
+        }
+    }
 }
 
 impl ErrorCode {
@@ -39,8 +58,8 @@ impl ErrorCode {
         match self {
             Self::Internal => 100,
             Self::UnknownChannel => 102,
-            Self::PermissionDenied => 103,
-            Self::MethodNotFound => 104,
+            Self::PermissionDenied | Self::Refused => 103,
+            Self::NotFound | Self::MethodNotFound => 104,
             Self::AlreadySubscribed => 105,
             Self::LimitExceeded | Self::AnswerTooLarge => 106,
             Self::BadRequest | Self::BadChannel | Self::Stopped => 107,
@@ -55,7 +74,8 @@ impl ErrorCode {
         match self {
             Self::Internal => "internal server error",
             Self::UnknownChannel => "unknown channel",
-            Self::PermissionDenied => "permission denied",
+            Self::PermissionDenied | Self::Refused => "permission denied",
+            Self::NotFound => "not found",
             Self::MethodNotFound => "method not found",
             Self::AlreadySubscribed => "already subscribed",
             Self::LimitExceeded | Self::AnswerTooLarge => "limit exceeded",
@@ -79,6 +99,8 @@ impl ErrorCode {
             Self::UnknownChannel => Rejection::UnknownChannel,
             Self::BadChannel => Rejection::BadChannel,
             Self::PermissionDenied => Rejection::PermissionDenied,
+            Self::Refused => Rejection::Logic,
+            Self::NotFound => Rejection::UnknownClient,
             Self::MethodNotFound => Rejection::UnknownCommand,
             Self::AlreadySubscribed => Rejection::AlreadySubscribed,
             Self::LimitExceeded => Rejection::ChannelLimit,

@@ -17,7 +17,7 @@ use crate::{
     codec::{Encoder, centrifuge::write_string},
     config::{Limits, Namespace},
     hub::Hub,
-    message::{Channel, ClientId, Message, Source, Target},
+    message::{Channel, ClientId, Message, Source, Target, Targets},
     metrics::Origin,
     pipeline::Pipeline,
     registry::{Client, now_ms},
@@ -41,7 +41,7 @@ pub struct Gateway {
     /// What joins it to other instances.
     pub backplane: Arc<dyn Backplane>,
     /// The line that messages take.
-    pub pipeline: Pipeline,
+    pub pipeline: Arc<Pipeline>,
     /// Who may connect.
     pub auth: Authenticator,
     /// Who may do what in which channel.
@@ -55,17 +55,11 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway of these parts.
-    pub fn new(
-        hub: Arc<Hub>,
-        backplane: Arc<dyn Backplane>,
-        pipeline: Pipeline,
-        auth: Authenticator,
-        namespaces: Namespaces,
-        limits: Limits,
-    ) -> Self {
+    pub fn new(pipeline: Arc<Pipeline>, auth: Authenticator, namespaces: Namespaces, limits: Limits) -> Self {
+        let cluster = pipeline.cluster.clone();
         Self {
-            hub,
-            backplane,
+            hub: cluster.hub.clone(),
+            backplane: cluster.backplane.clone(),
             pipeline,
             auth,
             namespaces,
@@ -289,6 +283,30 @@ impl Gateway {
         let source = Source::Client { id: client.id, info };
         let message = Message::new(source, Target::Channel(channel), data);
         self.pipeline.publish(message, ack).map_err(|_| ErrorCode::Stopped)
+    }
+
+    /// Hands a payload of a client to the logic modules that take such; nobody is told what they make of it.
+    pub fn send(&self, client: &Client, data: Bytes) -> Result<(), ErrorCode> {
+        let targets: Targets = self.pipeline.logic.for_sends().cloned().map(Target::Logic).collect();
+        if targets.is_empty() {
+            return Err(ErrorCode::NotAvailable);
+        }
+        let source = Source::Client { id: client.id, info: client.info.clone() };
+        let message = Message::to(source, targets, data);
+        self.pipeline.publish(message, Ack::ignore()).map_err(|_| ErrorCode::Stopped)
+    }
+
+    /// Calls a logic module for a client, and gives back its answer as JSON.
+    pub async fn call(&self, client: &Client, logic: &str, data: Bytes) -> Result<Bytes, ErrorCode> {
+        let modules = &self.pipeline.logic;
+        let name = modules.for_calls(logic).ok_or(match modules.takes_calls() {
+            true => ErrorCode::MethodNotFound,
+            false => ErrorCode::NotAvailable,
+        })?;
+        let source = Source::Client { id: client.id, info: client.info.clone() };
+        let message = Message::new(source, Target::Logic(name.clone()), data);
+        let answer = self.pipeline.call(name, message).await.map_err(ErrorCode::from)?;
+        Ok(answer.unwrap_or_else(|| Bytes::from_static(b"null")))
     }
 
     /// The channel, if the client may see who is in it.

@@ -3,7 +3,7 @@
 //! An answer has the status 200 and either `result` or `error` with the protocol's code; without a valid key
 //! it is 401.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -14,17 +14,42 @@ use axum::{
     routing::post,
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{json, value::RawValue};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 use super::{ErrorCode, Gateway};
 use crate::{
     auth::{ApiKeys, presented_key},
-    backplane::Ack,
-    codec::centrifuge::single_line,
-    message::{Message, Source, Target},
+    backplane::Unavailable,
     metrics::{ApiMethod, Counters, Rejection},
 };
+
+mod batch;
+mod channels;
+mod clients;
+mod publish;
+
+use batch::Batch;
+use channels::{Channels, Info, Presence, PresenceStats};
+use clients::{Clients, Disconnect, Note};
+use publish::{Broadcast, Publish, Send};
+
+/// One method: what it is asked with, and what it does.
+trait Method: DeserializeOwned + std::marker::Send {
+    /// How it is counted.
+    const LABEL: ApiMethod;
+
+    /// Does it, and gives back the result.
+    fn run(self, api: &Api) -> impl Future<Output = Result<Value, Failed>> + std::marker::Send;
+}
+
+async fn handle<M: Method>(
+    State(api): State<Arc<Api>>,
+    Body(request): Body<M>,
+) -> Result<Json<Value>, Failed> {
+    api.received.inc(M::LABEL);
+    request.run(&api).await.map(|value| Json(json!({"result": value})))
+}
 
 /// What the API answers from.
 struct Api {
@@ -39,10 +64,17 @@ pub fn router(path: &str, gateway: Arc<Gateway>, keys: ApiKeys) -> Router {
     let received = gateway.hub.metrics.received("http");
     let api = Arc::new(Api { gateway, keys, received });
     let routes = Router::new()
-        .route("/publish", post(publish))
-        .route("/broadcast", post(broadcast))
-        .route("/channels", post(channels))
-        .route("/info", post(info))
+        .route("/publish", post(handle::<Publish>))
+        .route("/broadcast", post(handle::<Broadcast>))
+        .route("/send", post(handle::<Send>))
+        .route("/channels", post(handle::<Channels>))
+        .route("/info", post(handle::<Info>))
+        .route("/presence", post(handle::<Presence>))
+        .route("/presence_stats", post(handle::<PresenceStats>))
+        .route("/clients", post(handle::<Clients>))
+        .route("/disconnect", post(handle::<Disconnect>))
+        .route("/note", post(handle::<Note>))
+        .route("/batch", post(handle::<Batch>))
         .with_state(api.clone())
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(from_fn_with_state(api, authenticate));
@@ -67,10 +99,20 @@ async fn authenticate(State(api): State<Arc<Api>>, request: Request, next: Next)
     (StatusCode::UNAUTHORIZED, message).into_response()
 }
 
+impl Api {
+    /// Counts a failure that becomes a part of an answer, not the whole of it.
+    fn counted(&self, failed: Failed) -> Failed {
+        if let Some(rejection) = failed.rejection {
+            self.gateway.hub.metrics.rejected.inc(rejection);
+        }
+        failed
+    }
+}
+
 /// A JSON body; what is wrong with a bad one is said in the protocol's way.
 struct Body<T>(T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned, S: std::marker::Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failed;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failed> {
@@ -116,6 +158,12 @@ impl From<ErrorCode> for Failed {
     }
 }
 
+impl From<Unavailable> for Failed {
+    fn from(error: Unavailable) -> Self {
+        Self { message: error.to_string(), ..ErrorCode::Internal.into() }
+    }
+}
+
 impl Serialize for Failed {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         json!({"error": {"code": self.code.code(), "message": self.message}}).serialize(serializer)
@@ -130,121 +178,4 @@ impl IntoResponse for Failed {
         }
         response
     }
-}
-
-type Answer = Result<Json<serde_json::Value>, Failed>;
-
-fn result(value: impl Serialize) -> Answer {
-    Ok(Json(json!({"result": value})))
-}
-
-#[derive(Deserialize)]
-struct PublishRequest {
-    channel: String,
-    data: Box<RawValue>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct BroadcastRequest {
-    channels: Vec<String>,
-    data: Box<RawValue>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct ChannelsRequest {
-    #[serde(default = "every_channel")]
-    pattern: String,
-}
-
-fn every_channel() -> String {
-    "*".to_owned()
-}
-
-impl Gateway {
-    /// Publishes for the server API, and waits until the backplane has taken it.
-    async fn publish_for_api(
-        &self,
-        channel: &str,
-        data: Bytes,
-        tags: BTreeMap<String, String>,
-    ) -> Result<(), Failed> {
-        let channel = self.channel(channel)?;
-        self.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)?;
-        let mut message = Message::new(Source::Api, Target::Channel(channel), data);
-        message.metadata = tags;
-        let (ack, outcome) = Ack::channel();
-        self.pipeline
-            .publish(message, ack)
-            .map_err(|rejection| Failed::of(ErrorCode::Stopped, &rejection.message))?;
-        outcome.await.map_err(|error| {
-            self.hub.metrics.publish_failures.inc(error.into());
-            Failed { code: ErrorCode::Internal, message: error.to_string(), rejection: None }
-        })
-    }
-}
-
-async fn publish(State(api): State<Arc<Api>>, Body(request): Body<PublishRequest>) -> Answer {
-    api.received.inc(ApiMethod::Publish);
-    let data = Bytes::from(single_line(&request.data).into_owned());
-    api.gateway.publish_for_api(&request.channel, data, request.tags).await?;
-    result(json!({}))
-}
-
-async fn broadcast(State(api): State<Arc<Api>>, Body(request): Body<BroadcastRequest>) -> Answer {
-    api.received.inc(ApiMethod::Broadcast);
-    if request.channels.is_empty() {
-        return Err(Failed::bad("channels is empty".to_owned()));
-    }
-    let data = Bytes::from(single_line(&request.data).into_owned());
-    let publishes = request
-        .channels
-        .iter()
-        .map(|channel| api.gateway.publish_for_api(channel, data.clone(), request.tags.clone()));
-    let outcomes = futures_util::future::join_all(publishes).await;
-    let responses = outcomes.into_iter().map(|outcome| match outcome {
-        Ok(()) => json!({"result": {}}),
-        Err(failed) => {
-            if let Some(rejection) = failed.rejection {
-                api.gateway.hub.metrics.rejected.inc(rejection);
-            }
-            json!(failed)
-        }
-    });
-    result(json!({"responses": responses.collect::<Vec<_>>()}))
-}
-
-async fn channels(State(api): State<Arc<Api>>, Body(request): Body<ChannelsRequest>) -> Answer {
-    api.received.inc(ApiMethod::Channels);
-    let channels = api.gateway.backplane.channels(&request.pattern).await.map_err(|_| ErrorCode::Internal)?;
-    let channels: BTreeMap<_, _> =
-        channels.into_iter().map(|(name, clients)| (name, json!({"num_clients": clients}))).collect();
-    result(json!({"channels": channels}))
-}
-
-#[derive(Deserialize)]
-struct InfoRequest {}
-
-async fn info(State(api): State<Arc<Api>>, Body(InfoRequest {}): Body<InfoRequest>) -> Answer {
-    api.received.inc(ApiMethod::Info);
-    let instances = api.gateway.backplane.instances().await.map_err(|_| ErrorCode::Internal)?;
-    let nodes: Vec<_> = instances
-        .iter()
-        .map(|instance| {
-            json!({
-                "uid": format!("{}/{}", instance.id, instance.epoch),
-                "name": instance.id,
-                "version": instance.version,
-                "num_clients": instance.clients,
-                "num_users": instance.users,
-                "num_channels": instance.channels,
-                "num_subs": instance.subscriptions,
-                "uptime": instance.uptime,
-            })
-        })
-        .collect();
-    result(json!({"nodes": nodes}))
 }

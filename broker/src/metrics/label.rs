@@ -47,10 +47,7 @@ pub struct Counters<L> {
 
 impl<L: Label> Counters<L> {
     /// `values` gives all label values of the vector for one value of `L`.
-    pub(super) fn of<const N: usize>(
-        vector: &IntCounterVec,
-        values: impl Fn(L) -> [&'static str; N],
-    ) -> Self {
+    pub(super) fn of<'a, const N: usize>(vector: &IntCounterVec, values: impl Fn(L) -> [&'a str; N]) -> Self {
         let children = L::ALL.iter().map(|value| vector.with_label_values(&values(*value))).collect();
         Self { children, label: PhantomData }
     }

@@ -1,7 +1,10 @@
 //! The values of every label.
 
 use super::label::label;
-use crate::backplane::Unavailable;
+use crate::{
+    backplane::Unavailable,
+    logic::{LogicError, Outcome},
+};
 
 label! {
     /// Where a message of a publisher came from.
@@ -80,6 +83,20 @@ label! {
         Info = "info",
         /// The channels that have subscribers.
         Channels = "channels",
+        /// The clients.
+        Clients = "clients",
+        /// A message to clients, logic modules or everyone.
+        Send = "send",
+        /// The end of connections.
+        Disconnect = "disconnect",
+        /// Who is in a channel.
+        Presence = "presence",
+        /// How many are in a channel.
+        PresenceStats = "presence_stats",
+        /// A note about a client.
+        Note = "note",
+        /// Several of these.
+        Batch = "batch",
         /// Anything else.
         Unknown = "unknown",
     }
@@ -118,6 +135,8 @@ label! {
         ApiKey = "api_key",
         /// The namespace's rules do not allow it.
         PermissionDenied = "permission_denied",
+        /// No such client is connected.
+        UnknownClient = "unknown_client",
         /// No such namespace.
         UnknownChannel = "unknown_channel",
         /// The name of a channel is empty, too long, or has control characters.
@@ -157,7 +176,8 @@ impl Rejection {
             | Self::ExpiredToken
             | Self::ApiKey
             | Self::PermissionDenied => "auth",
-            Self::UnknownChannel
+            Self::UnknownClient
+            | Self::UnknownChannel
             | Self::BadChannel
             | Self::AlreadySubscribed
             | Self::NotSubscribed
@@ -206,6 +226,50 @@ label! {
         Slow = "slow",
         /// The client was on its way out.
         Closed = "closed",
+        /// No living instance has the client, or its instance did not answer.
+        NotFound = "not_found",
+        /// Too many messages for clients or logic of other instances were under way.
+        Busy = "busy",
+    }
+}
+
+label! {
+    /// What became of a message for a logic module.
+    LogicRun {
+        /// The module handled it.
+        Ok = "ok",
+        /// The module refused it.
+        Refused = "refused",
+        /// The module failed.
+        Failed = "failed",
+        /// The module panicked.
+        Panicked = "panicked",
+        /// The module took too long.
+        TimedOut = "timed_out",
+        /// The module's queue was full.
+        QueueFull = "queue_full",
+        /// A newer message took its place in the queue.
+        Dropped = "dropped",
+        /// The module takes no messages, or no more.
+        NotTaken = "not_taken",
+    }
+}
+
+impl LogicRun {
+    /// The label of an outcome.
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Ok(_) => Self::Ok,
+            Err(LogicError::Refused(_)) => Self::Refused,
+            Err(LogicError::Failed(_)) => Self::Failed,
+            Err(LogicError::Panicked) => Self::Panicked,
+            Err(LogicError::TimedOut) => Self::TimedOut,
+            Err(LogicError::QueueFull) => Self::QueueFull,
+            Err(LogicError::Dropped) => Self::Dropped,
+            Err(
+                LogicError::Unknown | LogicError::Passive | LogicError::Stopping | LogicError::Unreachable,
+            ) => Self::NotTaken,
+        }
     }
 }
 
@@ -273,6 +337,7 @@ mod tests {
         check::<Rejection>();
         check::<PublishFailure>();
         check::<DeliveryFailure>();
+        check::<LogicRun>();
         check::<EnvelopeDrop>();
         check::<RedisCommand>();
     }

@@ -1,16 +1,16 @@
 //! A backplane that does not work: what clients are told, and that the instance goes on alone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use serde_json::json;
 use switchboard::{
     backplane::{
-        Ack, Audience, Backplane, ClientRecord, Envelope, Health, InstanceRecord, Located, Member,
-        StartError, Unavailable,
+        Ack, Audience, Backplane, Envelope, Health, InstanceRecord, Located, Member, StartError, Unavailable,
     },
-    hub::Hub,
-    message::{Channel, ClientId},
+    cluster::Inbound,
+    message::{Address, Channel, ClientId},
+    registry::ClientRecord,
 };
 
 use crate::support::{Broker, OPEN};
@@ -23,7 +23,7 @@ struct Broken {
 const WHY: Unavailable = Unavailable::Disconnected;
 
 impl Backplane for Broken {
-    fn start(&self, _hub: Arc<Hub>) -> BoxFuture<'_, Result<(), StartError>> {
+    fn start(&self, _inbound: Arc<Inbound>) -> BoxFuture<'_, Result<(), StartError>> {
         ready(Ok(())).boxed()
     }
 
@@ -45,8 +45,21 @@ impl Backplane for Broken {
 
     fn unregister(&self, _client: ClientId) {}
 
-    fn locate(&self, _client: ClientId) -> BoxFuture<'_, Result<Option<Located>, Unavailable>> {
+    fn touch(&self, _clients: &[ClientId]) {}
+
+    fn locate<'a>(
+        &'a self,
+        _clients: &'a [ClientId],
+    ) -> BoxFuture<'a, Result<Vec<Option<Located>>, Unavailable>> {
         ready(Err(WHY)).boxed()
+    }
+
+    fn hold<'a>(&'a self, _role: &'a str) -> BoxFuture<'a, Result<Option<Address>, Unavailable>> {
+        ready(Err(WHY)).boxed()
+    }
+
+    fn release<'a>(&'a self, _role: &'a str) -> BoxFuture<'a, ()> {
+        ready(()).boxed()
     }
 
     fn enter(&self, _channel: &Channel, _member: Member) {}
@@ -54,13 +67,6 @@ impl Backplane for Broken {
     fn leave(&self, _channel: &Channel, _client: ClientId) {}
 
     fn presence<'a>(&'a self, _channel: &'a Channel) -> BoxFuture<'a, Result<Vec<Member>, Unavailable>> {
-        ready(Err(WHY)).boxed()
-    }
-
-    fn channels<'a>(
-        &'a self,
-        _pattern: &'a str,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, u64>, Unavailable>> {
         ready(Err(WHY)).boxed()
     }
 

@@ -12,10 +12,12 @@ use switchboard::{
         Ack, Backplane, Envelope, Member, Publication, StartError, Unavailable, redis::RedisBackplane,
     },
     channel::Confirm,
+    cluster::Cluster,
     codec::{Encoder, Push},
     config,
     endpoint::{EndpointKind, Outbox, outbox::Next},
     hub::Hub,
+    logic::Modules,
     message::{Address, Channel, ClientId, InstanceId},
     metrics::Metrics,
     registry::Client,
@@ -27,6 +29,7 @@ use super::{Server, eventually, within};
 pub(super) struct Node {
     pub(super) hub: Arc<Hub>,
     pub(super) backplane: Arc<RedisBackplane>,
+    pub(super) cluster: Arc<Cluster>,
 }
 
 pub(super) fn channel(name: &str) -> Channel {
@@ -46,8 +49,10 @@ impl Node {
         let metrics = Arc::new(Metrics::new());
         let hub = Arc::new(Hub::new(Address::starting_now(InstanceId::new(name)), metrics));
         let backplane = Arc::new(backplane);
-        backplane.start(hub.clone()).await?;
-        Ok(Self { hub, backplane })
+        let logic = Modules::new([], &hub.metrics).expect("there are none");
+        let (cluster, inbound) = Cluster::new(hub.clone(), backplane.clone(), logic);
+        backplane.start(inbound).await?;
+        Ok(Self { hub, backplane, cluster })
     }
 
     /// An instance as configured.
@@ -155,8 +160,9 @@ impl Node {
     pub(super) async fn finds(&self, client: &Client, at: Option<&Node>) {
         let wanted = at.map(|node| node.hub.address.clone());
         eventually("the directory is up to date", async || {
-            let Ok(found) = self.backplane.locate(client.id).await else { return false };
-            assert!(found.as_ref().is_none_or(|found| *found.user == *client.user));
+            let Ok(mut found) = self.backplane.locate(&[client.id]).await else { return false };
+            let found = found.pop().flatten();
+            assert!(found.as_ref().is_none_or(|found| *found.client.user == *client.user));
             found.map(|found| found.address) == wanted
         })
         .await;
@@ -195,6 +201,7 @@ impl Encoder for Lines {
         match push {
             Push::Publication(_, publication) => out.extend_from_slice(publication.data),
             Push::Join(_, client, _) => out.extend_from_slice(format!("join {client}").as_bytes()),
+            Push::Message(message) => out.extend_from_slice(message.data),
             Push::Leave(_, client, _) => out.extend_from_slice(format!("leave {client}").as_bytes()),
         }
         out.push(b'\n');

@@ -58,10 +58,10 @@ async fn instances_and_channels_are_asked_together() {
     for (node, name) in [(&one, "news:eu"), (&two, "news:eu"), (&two, "news:us"), (&three, "chat")] {
         kept.push(node.subscribe(name).await);
     }
-    let found = within("the others answer", one.backplane.channels("news:*")).await.unwrap();
+    let found = within("the others answer", one.cluster.channels("news:*")).await.unwrap();
     let found: Vec<_> = found.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     assert_eq!(found, [("news:eu", 2), ("news:us", 1)]);
-    let found = within("the others answer", three.backplane.channels("*")).await.unwrap();
+    let found = within("the others answer", three.cluster.channels("*")).await.unwrap();
     assert_eq!(found.values().sum::<u64>(), 4);
     let ids = async |node: &Node| {
         let all = node.backplane.instances().await.unwrap();

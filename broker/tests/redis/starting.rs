@@ -16,7 +16,7 @@ async fn without_redis_an_instance_is_alone_until_it_comes() {
     let subscriber = one.subscribe("chat").await;
     one.publish("chat", "to nobody").await.unwrap();
     assert_eq!(one.backplane.instances().await.unwrap().len(), 1);
-    assert_eq!(one.backplane.channels("*").await.unwrap().len(), 1);
+    assert_eq!(one.cluster.channels("*").await.unwrap().len(), 1);
     server.run().await;
     one.is_joined().await;
     let two = Node::start("two", &server).await;

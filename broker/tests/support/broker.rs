@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use serde_json::Value;
 use switchboard::{
-    app::App,
+    Broker as App, Builder,
     backplane::{
         Backplane,
         memory::{Memory, MemoryBackplane},
@@ -41,7 +41,12 @@ impl Broker {
 
     /// Starts a broker on this backplane.
     pub(crate) async fn on(backplane: Arc<dyn Backplane>, yaml: &str) -> Self {
-        Self::of(App::with_backplane(config(yaml), backplane).await.unwrap())
+        Self::of(App::builder().settings(config(yaml)).backplane(backplane).start().await.unwrap())
+    }
+
+    /// Starts a broker that was put together by hand.
+    pub(crate) async fn built(builder: Builder) -> Self {
+        Self::of(builder.start().await.unwrap())
     }
 
     fn of(app: App) -> Self {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use switchboard::{
     auth::{Authenticator, Namespaces},
     backplane::{Backplane, memory::MemoryBackplane},
+    cluster::Cluster,
     endpoint::{
         Gateway, Phase,
         websocket::{Endpoint, Settings, connection::Connection},
     },
     hub::Hub,
+    logic::Modules,
     message::{Address, InstanceId},
     metrics::Metrics,
     middleware::Chain,
@@ -37,12 +39,11 @@ impl Lab {
         let config = config(yaml);
         let metrics = Arc::new(Metrics::new());
         let hub = Arc::new(Hub::new(Address::starting_now(InstanceId::new("lab")), metrics));
-        backplane.start(hub.clone()).await.unwrap();
-        let pipeline = Pipeline::new(receive, Chain::default(), hub.clone(), backplane.clone());
+        let logic = Modules::new([], &hub.metrics).unwrap();
+        let (cluster, inbound) = Cluster::new(hub, backplane.clone(), logic.clone());
+        backplane.start(inbound).await.unwrap();
         let gateway = Arc::new(Gateway::new(
-            hub,
-            backplane,
-            pipeline,
+            Pipeline::new(receive, Chain::default(), cluster, logic),
             Authenticator::new(&config.auth),
             Namespaces::new(&config.channels),
             config.limits.clone(),

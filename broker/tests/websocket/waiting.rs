@@ -1,19 +1,19 @@
 //! Subscriptions that the backplane confirms later, to many clients at once, and what they do meanwhile.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use switchboard::{
     backplane::{
-        Ack, Audience, Backplane, ClientRecord, Envelope, Health, InstanceRecord, Located, Member,
-        StartError, Unavailable, memory::MemoryBackplane,
+        Ack, Audience, Backplane, Envelope, Health, InstanceRecord, Located, Member, StartError, Unavailable,
+        memory::MemoryBackplane,
     },
-    hub::Hub,
-    message::{Channel, ClientId},
+    cluster::Inbound,
+    message::{Address, Channel, ClientId},
     middleware::Chain,
-    registry::Client as Connected,
+    registry::{Client as Connected, ClientRecord},
 };
 use tokio::io::DuplexStream;
 
@@ -43,8 +43,8 @@ impl Held {
 }
 
 impl Backplane for Held {
-    fn start(&self, hub: Arc<Hub>) -> BoxFuture<'_, Result<(), StartError>> {
-        self.memory.start(hub)
+    fn start(&self, inbound: Arc<Inbound>) -> BoxFuture<'_, Result<(), StartError>> {
+        self.memory.start(inbound)
     }
 
     fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack) {
@@ -78,8 +78,23 @@ impl Backplane for Held {
         self.memory.unregister(client);
     }
 
-    fn locate(&self, client: ClientId) -> BoxFuture<'_, Result<Option<Located>, Unavailable>> {
-        self.memory.locate(client)
+    fn touch(&self, clients: &[ClientId]) {
+        self.memory.touch(clients);
+    }
+
+    fn locate<'a>(
+        &'a self,
+        clients: &'a [ClientId],
+    ) -> BoxFuture<'a, Result<Vec<Option<Located>>, Unavailable>> {
+        self.memory.locate(clients)
+    }
+
+    fn hold<'a>(&'a self, role: &'a str) -> BoxFuture<'a, Result<Option<Address>, Unavailable>> {
+        self.memory.hold(role)
+    }
+
+    fn release<'a>(&'a self, role: &'a str) -> BoxFuture<'a, ()> {
+        self.memory.release(role)
     }
 
     fn enter(&self, channel: &Channel, member: Member) {
@@ -92,10 +107,6 @@ impl Backplane for Held {
 
     fn presence<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Vec<Member>, Unavailable>> {
         self.memory.presence(channel)
-    }
-
-    fn channels<'a>(&'a self, pattern: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, u64>, Unavailable>> {
-        self.memory.channels(pattern)
     }
 
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>> {

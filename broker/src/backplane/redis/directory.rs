@@ -9,21 +9,12 @@
 use std::sync::Arc;
 
 use redis::Pipeline;
-use serde::{Deserialize, Serialize};
 
 use super::{
     commands::{CHUNK, Commands, Failed},
     keys::{self, Keys},
 };
-use crate::{backplane::Located, hub::Hub, message::ClientId, metrics::RedisCommand, registry::Client};
-
-/// What stands in the directory of a client.
-#[derive(Serialize, Deserialize)]
-struct Record<'a> {
-    user: std::borrow::Cow<'a, str>,
-    endpoint: std::borrow::Cow<'a, str>,
-    connected: u64,
-}
+use crate::{backplane::Located, hub::Hub, message::ClientId, metrics::RedisCommand};
 
 pub(super) struct Directory {
     hub: Arc<Hub>,
@@ -48,7 +39,8 @@ impl Directory {
             for id in chunk {
                 match self.hub.registry.get(*id) {
                     Some(client) => {
-                        set.arg(id.to_string()).arg(record(&client));
+                        let record = serde_json::to_vec(&client.record()).unwrap_or_default();
+                        set.arg(id.to_string()).arg(record);
                         here = true;
                     }
                     None => {
@@ -78,43 +70,36 @@ impl Directory {
         self.write(commands, &all).await
     }
 
-    /// Looks for a client on these living instances.
+    /// Looks for clients on these living instances.
     pub(super) async fn locate(
         &self,
         commands: &Commands,
-        client: ClientId,
+        clients: &[&ClientId],
         instances: &[String],
-    ) -> Result<Option<Located>, Failed> {
-        let field = client.to_string();
-        for chunk in instances.chunks(CHUNK) {
-            let mut pipeline = Pipeline::new();
-            for address in chunk {
-                pipeline.cmd("HGET").arg(self.keys.clients(address)).arg(&field);
+    ) -> Result<Vec<Option<Located>>, Failed> {
+        let mut located = Vec::new();
+        for clients in clients.chunks(CHUNK) {
+            let mut found = vec![None; clients.len()];
+            for addresses in instances.chunks((CHUNK / clients.len()).max(1)) {
+                let mut pipeline = Pipeline::new();
+                for address in addresses {
+                    let fields: Vec<_> = clients.iter().map(ToString::to_string).collect();
+                    pipeline.cmd("HMGET").arg(self.keys.clients(address)).arg(fields);
+                }
+                let records: Vec<Vec<Option<Vec<u8>>>> =
+                    commands.run(RedisCommand::Directory, &pipeline).await?;
+                for (address, records) in addresses.iter().zip(records) {
+                    for (place, record) in records.into_iter().enumerate() {
+                        let read = || {
+                            let client = serde_json::from_slice(&record?).ok()?;
+                            Some(Located { address: keys::address(address)?, client })
+                        };
+                        found[place] = found[place].take().or_else(read);
+                    }
+                }
             }
-            let found: Vec<Option<Vec<u8>>> = commands.run(RedisCommand::Directory, &pipeline).await?;
-            let located = chunk.iter().zip(found).find_map(|(address, record)| {
-                let record = record?;
-                let record: Record<'_> = serde_json::from_slice(&record).ok()?;
-                Some(Located {
-                    address: keys::address(address)?,
-                    user: record.user.into_owned(),
-                    connected: record.connected,
-                    last_message: record.connected,
-                })
-            });
-            if located.is_some() {
-                return Ok(located);
-            }
+            located.extend(found);
         }
-        Ok(None)
+        Ok(located)
     }
-}
-
-fn record(client: &Client) -> Vec<u8> {
-    let record = Record {
-        user: client.user.as_ref().into(),
-        endpoint: client.endpoint.as_str().into(),
-        connected: client.connected,
-    };
-    serde_json::to_vec(&record).unwrap_or_default()
 }

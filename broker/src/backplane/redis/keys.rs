@@ -77,6 +77,11 @@ impl Keys {
         format!("{}:probe", self.instance(address))
     }
 
+    /// Holds the address of the instance that has the role.
+    pub(super) fn role(&self, role: &str) -> String {
+        format!("{}:role:{role}", self.prefix)
+    }
+
     /// Exists while the instance lives; holds what it says of itself.
     pub(super) fn lease(&self, address: &str) -> String {
         format!("{}:lease", self.instance(address))

@@ -1,26 +1,21 @@
-//! What arrives from other instances: envelopes of channels go to the hub, the rest is questions and answers
-//! between instances.
+//! What arrives from other instances, told apart by its pub/sub name.
 
 use std::sync::Arc;
 
-use super::{bus::Bus, keys::Keys, peers::Peers, probe::Probe, survey::Survey};
+use super::{bus::Bus, keys::Keys, peers::Peers, probe::Probe};
 use crate::{
-    backplane::{
-        Envelope,
-        envelope::{Packet, PacketError},
-    },
-    hub::Hub,
+    backplane::envelope::{Packet, PacketError},
+    cluster::Inbound,
     metrics::{Direction, EnvelopeDrop, Origin},
 };
 
 /// Where the connection hands messages over.
 pub(super) struct Receiver {
-    pub(super) hub: Arc<Hub>,
+    pub(super) inbound: Arc<Inbound>,
     pub(super) keys: Keys,
     pub(super) bus: Arc<Bus>,
     pub(super) probe: Arc<Probe>,
     pub(super) peers: Arc<Peers>,
-    pub(super) survey: Arc<Survey>,
 }
 
 impl Receiver {
@@ -40,37 +35,22 @@ impl Receiver {
             Ok(packet) => packet,
             Err(error) => return self.drop_one(error),
         };
-        if packet.is_from(&self.hub.address) {
-            return self.hub.metrics.envelopes_dropped.add(EnvelopeDrop::Own, packet.count() as u64);
+        let hub = &self.inbound.hub;
+        if packet.is_from(&hub.address) {
+            return hub.metrics.envelopes_dropped.add(EnvelopeDrop::Own, packet.count() as u64);
         }
+        let readable = packet.filter_map(|envelope| envelope.map_err(|error| self.drop_one(error)).ok());
         let received = match channel {
             Some(channel) => {
-                self.hub.deliver_all(channel, packet.filter_map(Result::ok), Origin::Remote);
-                packet
-                    .map(|envelope| envelope.map_err(|error| self.drop_one(error)))
-                    .filter(Result::is_ok)
-                    .count()
+                hub.deliver_all(channel, packet.filter_map(Result::ok), Origin::Remote);
+                readable.count()
             }
-            None => packet.filter(|envelope| self.answer(&packet, envelope)).count(),
+            None => {
+                let sender = packet.sender();
+                readable.filter(|envelope| self.inbound.told(&sender, envelope)).count()
+            }
         };
-        self.hub.metrics.envelopes.add(Direction::Received, received as u64);
-    }
-
-    /// What another instance asked or answered; whether it was that.
-    fn answer(&self, packet: &Packet<'_>, envelope: &Result<Envelope<'_>, PacketError>) -> bool {
-        match *envelope {
-            Ok(Envelope::AskChannels(number, pattern)) => {
-                self.survey.asked(&self.hub, &self.bus, packet.sender(), number, pattern);
-                return true;
-            }
-            Ok(Envelope::Channels(number, answer)) => {
-                self.survey.answered(&packet.sender(), number, answer);
-                return true;
-            }
-            Ok(_) => self.hub.metrics.envelopes_dropped.inc(EnvelopeDrop::NoTarget),
-            Err(error) => self.drop_one(error),
-        }
-        false
+        hub.metrics.envelopes.add(Direction::Received, received as u64);
     }
 
     fn drop_one(&self, error: PacketError) {
@@ -78,6 +58,6 @@ impl Receiver {
             PacketError::Version(_) => EnvelopeDrop::Version,
             _ => EnvelopeDrop::Malformed,
         };
-        self.hub.metrics.envelopes_dropped.inc(reason);
+        self.inbound.hub.metrics.envelopes_dropped.inc(reason);
     }
 }

@@ -72,6 +72,11 @@ impl Records {
         self.change(|changes| changes.clients.push(client));
     }
 
+    /// Something has changed of clients.
+    pub(super) fn clients_changed(&self, clients: &[ClientId]) {
+        self.change(|changes| changes.clients.extend_from_slice(clients));
+    }
+
     /// A client is in the channel now.
     pub(super) fn enter(&self, channel: &Channel, member: Member) {
         let client = member.client;

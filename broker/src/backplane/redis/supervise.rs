@@ -29,9 +29,8 @@ use super::{
     reaper::Reaper,
     receive::Receiver,
     records::Records,
-    survey::Survey,
 };
-use crate::hub::Hub;
+use crate::{backplane::Unavailable, cluster::Inbound, hub::Hub};
 
 /// How long all channels may take to be confirmed on a new connection.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -45,6 +44,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Everything that outlives a connection.
 pub(super) struct Core {
     pub(super) hub: Arc<Hub>,
+    pub(super) inbound: Arc<Inbound>,
     pub(super) server: Server,
     pub(super) keys: Keys,
     pub(super) address: String,
@@ -56,7 +56,6 @@ pub(super) struct Core {
     pub(super) reaper: Arc<Reaper>,
     pub(super) probe: Arc<Probe>,
     pub(super) peers: Arc<Peers>,
-    pub(super) survey: Arc<Survey>,
     pub(super) state: Mutex<State>,
     pub(super) stop: CancellationToken,
 }
@@ -73,7 +72,8 @@ pub(super) struct State {
 }
 
 impl Core {
-    pub(super) fn new(hub: Arc<Hub>, server: Server, keys: Keys, required: bool) -> Self {
+    pub(super) fn new(inbound: Arc<Inbound>, server: Server, keys: Keys, required: bool) -> Self {
+        let hub = inbound.hub.clone();
         let address = hub.address.to_string();
         let metrics = hub.metrics.clone();
         let bus = Arc::new(Bus::new(&hub.address, keys.clone(), metrics.clone()));
@@ -84,10 +84,10 @@ impl Core {
             reaper: Arc::new(Reaper::new(hub.clone(), bus.clone(), keys.clone())),
             probe: Arc::new(Probe::new(keys.probe(&address), metrics.clone())),
             peers: Arc::new(Peers::new(&address, keys.clone(), metrics)),
-            survey: Arc::new(Survey::new(keys.clone())),
             state: Mutex::default(),
             stop: CancellationToken::new(),
             hub,
+            inbound,
             server,
             keys,
             address,
@@ -99,6 +99,16 @@ impl Core {
     /// The connection for commands, while there is one.
     pub(super) fn commands(&self) -> Option<Commands> {
         self.state.lock().commands.clone()
+    }
+
+    /// The connection for commands, or nothing for an instance that never met another one. An error for one that
+    /// cannot ask the others now.
+    pub(super) fn commands_or_alone(&self) -> Result<Option<Commands>, Unavailable> {
+        let state = self.state.lock();
+        match &state.commands {
+            None if state.joined_before => Err(Unavailable::Disconnected),
+            commands => Ok(commands.clone()),
+        }
     }
 
     fn joined(&self, commands: Commands) {
@@ -230,12 +240,11 @@ impl Session {
 
         let (ready, is_ready) = oneshot::channel();
         let receiver = Receiver {
-            hub: core.hub.clone(),
+            inbound: core.inbound.clone(),
             keys: core.keys.clone(),
             bus: core.bus.clone(),
             probe: core.probe.clone(),
             peers: core.peers.clone(),
-            survey: core.survey.clone(),
         };
         let [hello, answer] = core.peers.names();
         let own = core.keys.instance(&core.address);

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use super::Endpoint;
 use crate::{
     auth::AuthError,
-    backplane::{Ack, Member},
+    backplane::{Ack, Member, count},
     codec::{
-        centrifuge::{Command, Connect, Publish, Reply, Request, Subscribe, single_line},
+        centrifuge::{Command, Connect, Publish, Reply, Request, Rpc, Subscribe, single_line},
         websocket::write_text,
     },
     endpoint::{Disconnect, EndpointKind, ErrorCode, Gateway, Outbox},
@@ -142,6 +142,9 @@ impl Session {
             return Err(self.malformed("a message without a command"));
         }
         self.turned_away = false;
+        if let Some(client) = &self.client {
+            self.gateway().hub.registry.touch(client);
+        }
         for command in commands {
             let command = command.map_err(|error| self.malformed(&error.to_string()))?;
             self.command(command)?;
@@ -215,11 +218,17 @@ impl Session {
                 answer(&self.outbox, id, &Reply::Ping);
                 Ok(())
             }
-            Request::Send(_) => {
-                // There is no logic module that it could go to, and no reply that could say so.
-                metrics.rejected.inc(Rejection::NotAvailable);
+            Request::Send(send) => {
+                let data = Bytes::from(single_line(send.data).into_owned());
+                // There is no reply that could say how it went.
+                if let Err(error) = self.gateway().send(client, data)
+                    && let Some(rejection) = error.rejection()
+                {
+                    metrics.rejected.inc(rejection);
+                }
                 Ok(())
             }
+            Request::Rpc(rpc) => self.rpc(client, id, &rpc),
             Request::NotOffered(_) => Err(ErrorCode::NotAvailable),
             Request::Unknown => Err(ErrorCode::MethodNotFound),
             Request::Pong | Request::Connect(_) => unreachable!("handled above"),
@@ -302,16 +311,36 @@ impl Session {
     ) -> Result<(), ErrorCode> {
         let channel = self.gateway().presence_channel(client, channel)?;
         let (gateway, outbox) = (self.gateway().clone(), self.outbox.clone());
-        let questions = self.endpoint.questions.clone();
-        let under_way = questions.try_acquire_owned().map_err(|_| ErrorCode::TooManyRequests)?;
-        tokio::spawn(async move {
-            let _under_way = under_way;
+        self.ask(async move {
             let members = gateway.backplane.presence(&channel).await.map_err(|_| ErrorCode::Internal);
             if let Err(error) = members.and_then(|members| reply(&members, id, &outbox)) {
                 refuse(&gateway.hub.metrics, &outbox, id, error);
             }
+        })
+    }
+
+    /// Answers on a task of its own what takes a while, unless too much of that is under way.
+    fn ask(&self, answering: impl Future<Output = ()> + Send + 'static) -> Result<(), ErrorCode> {
+        let questions = self.endpoint.questions.clone();
+        let under_way = questions.try_acquire_owned().map_err(|_| ErrorCode::TooManyRequests)?;
+        tokio::spawn(async move {
+            answering.await;
+            drop(under_way);
         });
         Ok(())
+    }
+
+    /// Calls a logic module.
+    fn rpc(&self, client: &Arc<Client>, id: u32, rpc: &Rpc<'_>) -> Result<(), ErrorCode> {
+        let data = rpc.data.map_or("null".into(), single_line);
+        let (data, method) = (Bytes::from(data.into_owned()), rpc.method.clone().into_owned());
+        let (gateway, client, outbox) = (self.gateway().clone(), client.clone(), self.outbox.clone());
+        self.ask(async move {
+            let answer = gateway.call(&client, &method, data).await;
+            if let Err(error) = answer.and_then(|data| try_answer(&outbox, id, &Reply::Rpc(&data))) {
+                refuse(&gateway.hub.metrics, &outbox, id, error);
+            }
+        })
     }
 
     /// The conversation is over, for this reason.
@@ -334,16 +363,4 @@ impl Drop for Session {
         // A client that was to be closed may be gone, or cut off, before it could be told.
         self.end(self.outbox.closing().unwrap_or(Disconnect::Gone));
     }
-}
-
-/// Connections and distinct users among members.
-fn count(members: &[Member]) -> (usize, usize) {
-    #[derive(serde::Deserialize)]
-    struct User<'a> {
-        #[serde(borrow)]
-        user: std::borrow::Cow<'a, str>,
-    }
-    let users = members.iter().filter_map(|member| serde_json::from_slice::<User<'_>>(&member.info).ok());
-    let distinct: std::collections::HashSet<_> = users.map(|user| user.user).collect();
-    (members.len(), distinct.len())
 }

@@ -1,0 +1,66 @@
+//! Parts of a broker that the configuration names.
+
+use std::sync::Arc;
+
+use crate::{
+    backplane::{Backplane, memory::MemoryBackplane, redis::RedisBackplane},
+    config::{
+        self, Config,
+        logic::{Mode, Module, Receives},
+    },
+    logic::{Broadcaster, InactivityMonitor, Kind, Logic, Placement, Settings, WhenFull},
+    message::LogicName,
+};
+
+/// What joins this instance to others.
+pub(super) fn backplane(config: &Config) -> Arc<dyn Backplane> {
+    match &config.redis {
+        Some(redis) => Arc::new(RedisBackplane::new(redis.clone())),
+        None => {
+            tracing::info!("no Redis is configured: a single instance on the memory backplane");
+            Arc::new(MemoryBackplane::default())
+        }
+    }
+}
+
+/// The logic modules, and how each is run.
+pub(super) fn modules(
+    logic: &config::Logic,
+) -> impl Iterator<Item = (LogicName, Settings, Arc<dyn Logic>)> + use<'_> {
+    logic.modules.iter().filter_map(|module| {
+        let (logic, is_passive) = built_in(module)?;
+        Some((LogicName::new(&module.name), settings(module, is_passive), logic))
+    })
+}
+
+/// The code of a module, and whether it works in the background; a checked configuration names one.
+fn built_in(module: &Module) -> Option<(Arc<dyn Logic>, bool)> {
+    if module.broadcaster.is_some() {
+        return Some((Arc::new(Broadcaster), false));
+    }
+    let inactivity = module.inactivity.as_ref()?;
+    let monitor = InactivityMonitor { after: inactivity.after.get(), every: inactivity.every.get() };
+    Some((Arc::new(monitor), true))
+}
+
+fn settings(module: &Module, is_passive: bool) -> Settings {
+    Settings {
+        kind: match module.mode {
+            _ if is_passive => Kind::Passive,
+            Mode::Dispatched => Kind::Dispatched(module.concurrency),
+            Mode::Worker => Kind::Worker,
+        },
+        queue: module.queue,
+        when_full: match module.when_full {
+            config::logic::WhenFull::Refuse => WhenFull::Refuse,
+            config::logic::WhenFull::DropOldest => WhenFull::DropOldest,
+        },
+        time_limit: module.time_limit.get(),
+        placement: match module.placement {
+            config::logic::Placement::Receiving => Placement::Receiving,
+            config::logic::Placement::OneInstance => Placement::OneInstance,
+        },
+        takes_sends: module.receives.contains(&Receives::Send),
+        takes_calls: module.receives.contains(&Receives::Rpc),
+    }
+}

@@ -1,0 +1,116 @@
+//! What arrives from other instances, whatever backplane it came through.
+
+use std::sync::{Arc, Weak};
+
+use tokio::sync::Semaphore;
+
+use super::{Asks, Counts, Order, Question};
+use crate::{
+    backplane::{Ack, Audience, Backplane, Envelope},
+    endpoint::Disconnect,
+    hub::Hub,
+    logic::Modules,
+    message::Address,
+    metrics::{EnvelopeDrop, Label, Origin},
+};
+
+/// Questions that take a while, such as for lists, and are answered at a time. More are left unanswered, and whoever
+/// asks makes do with what others say.
+const ANSWERING: usize = 8;
+
+/// Where a backplane hands over what arrives from other instances. Nothing of it is routed again: a message that was
+/// sent elsewhere has passed the middleware there.
+pub struct Inbound {
+    /// Where envelopes of channels are delivered.
+    pub hub: Arc<Hub>,
+    asks: Arc<Asks>,
+    logic: Arc<Modules>,
+    /// The way that answers take. The backplane owns this value, not the other way round.
+    backplane: Weak<dyn Backplane>,
+    answering: Arc<Semaphore>,
+}
+
+impl Inbound {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        asks: Arc<Asks>,
+        logic: Arc<Modules>,
+        backplane: Weak<dyn Backplane>,
+    ) -> Self {
+        Self { hub, asks, logic, backplane, answering: Arc::new(Semaphore::new(ANSWERING)) }
+    }
+
+    /// Takes an envelope that belongs to no channel; whether it was meant for this instance and could be read.
+    pub fn told(self: &Arc<Self>, from: &Address, envelope: &Envelope<'_>) -> bool {
+        let known = match envelope {
+            Envelope::Everyone(publication) => {
+                self.hub.deliver_to_everyone(publication, Origin::Remote);
+                true
+            }
+            Envelope::Ask(number, question) => self.asked(from, *number, question),
+            Envelope::Answer(number, answer) => self.asks.answered(from, *number, answer),
+            Envelope::Publication(_) | Envelope::Join(..) | Envelope::Leave(..) => false,
+        };
+        if !known {
+            self.hub.metrics.envelopes_dropped.inc(EnvelopeDrop::NoTarget);
+        }
+        known
+    }
+
+    fn asked(self: &Arc<Self>, from: &Address, number: u64, question: &[u8]) -> bool {
+        let question = match Question::read(question) {
+            Ok(question) => question,
+            Err(error) => {
+                tracing::warn!(%from, %error, "another instance asks what this one does not understand");
+                return false;
+            }
+        };
+        let (inbound, from) = (self.clone(), from.clone());
+        match question {
+            // In its order: no task of its own.
+            Question::Deliver(recipients, publication) => {
+                let gone = self.hub.deliver_to(recipients.iter(), &publication, Origin::Remote);
+                let gone: Vec<[u8; 16]> = gone.iter().map(|client| *client.as_bytes()).collect();
+                self.answer(from, number, gone.as_flattened());
+            }
+            Question::Call(call, payload) => {
+                let answered = move |outcome: crate::logic::Outcome| {
+                    let mut bytes = Vec::new();
+                    crate::logic::write_outcome(&outcome, &mut bytes);
+                    inbound.answer(from, number, &bytes);
+                };
+                self.logic.called(call, payload, answered);
+            }
+            Question::Order(order) => {
+                let Ok(turn) = self.answering.clone().try_acquire_owned() else { return true };
+                tokio::spawn(async move {
+                    let answer = inbound.obey(order);
+                    let bytes = serde_json::to_vec(&answer).unwrap_or_default();
+                    inbound.answer(from, number, &bytes);
+                    drop(turn);
+                });
+            }
+        }
+        true
+    }
+
+    fn obey(&self, order: Order) -> serde_json::Value {
+        use serde_json::json;
+        match order {
+            Order::Channels(pattern) => {
+                json!(self.hub.matching_channels(&pattern).into_iter().collect::<Counts>())
+            }
+            Order::Clients(query) => json!(self.hub.registry.list(&query)),
+            Order::Disconnect { who, reason } => {
+                let reason = Disconnect::ALL.iter().find(|known| known.as_str() == reason);
+                json!(self.hub.disconnect(&who, reason.copied().unwrap_or(Disconnect::Forced)))
+            }
+            Order::Note(client, metadata) => json!(self.hub.note(client, &metadata)),
+        }
+    }
+
+    fn answer(&self, from: Address, number: u64, bytes: &[u8]) {
+        let Some(backplane) = self.backplane.upgrade() else { return };
+        backplane.tell(&Audience::Instance(from), &Envelope::Answer(number, bytes), Ack::ignore());
+    }
+}

@@ -1,0 +1,82 @@
+//! Methods about clients: `clients`, `disconnect`, `note`.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Api, Failed, Method};
+use crate::{
+    cluster::{Reach, Who},
+    endpoint::{Disconnect as Reason, ErrorCode},
+    message::ClientId,
+    metrics::ApiMethod,
+    registry::{Metadata, Query},
+};
+
+/// Whose connections are to end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Disconnect {
+    #[serde(default)]
+    client: Option<ClientId>,
+    #[serde(default)]
+    user: Option<String>,
+    /// Whether the client is told to come back.
+    #[serde(default)]
+    reconnect: bool,
+}
+
+/// What is to be noted of a client; an empty text removes what was noted under the name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Note {
+    client: ClientId,
+    metadata: Metadata,
+}
+
+/// A page of the list of clients.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Clients(Query);
+
+impl Method for Clients {
+    const LABEL: ApiMethod = ApiMethod::Clients;
+
+    async fn run(self, api: &Api) -> Result<Value, Failed> {
+        Ok(json!(api.gateway.pipeline.cluster.clients(&self.0).await?))
+    }
+}
+
+impl Method for Disconnect {
+    const LABEL: ApiMethod = ApiMethod::Disconnect;
+
+    async fn run(self, api: &Api) -> Result<Value, Failed> {
+        let who = match (self.client, self.user) {
+            (Some(client), None) => Who::Client(client),
+            (None, Some(user)) if !user.is_empty() => Who::User(user),
+            _ => return Err(Failed::bad("write one of client and user".to_owned())),
+        };
+        let reason = if self.reconnect { Reason::ForcedReconnect } else { Reason::Forced };
+        match api.gateway.pipeline.cluster.disconnect(&who, reason).await? {
+            (count, true) => Ok(json!({"disconnected": count})),
+            (count, false) => {
+                let message =
+                    format!("disconnected {count}; not every instance that may have more has answered");
+                Err(Failed::of(ErrorCode::Internal, &message))
+            }
+        }
+    }
+}
+
+impl Method for Note {
+    const LABEL: ApiMethod = ApiMethod::Note;
+
+    async fn run(self, api: &Api) -> Result<Value, Failed> {
+        match api.gateway.pipeline.cluster.note(self.client, &self.metadata).await {
+            Reach::Delivered => Ok(json!({})),
+            Reach::Gone => Err(Failed::of(ErrorCode::NotFound, "no such client is connected")),
+            Reach::Unreachable => {
+                Err(Failed::of(ErrorCode::Internal, "the client's instance does not answer"))
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Methods that send: `publish`, `broadcast`, `send`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::{Api, Failed, Method};
+use crate::{
+    backplane::Ack,
+    cluster::Reach,
+    codec::centrifuge::single_line,
+    endpoint::{ErrorCode, Gateway},
+    logic::Outcome,
+    message::{ClientId, InstanceId, LogicName, Message, Source, Target, Targets},
+    metrics::ApiMethod,
+    registry::Metadata,
+};
+
+#[derive(Deserialize)]
+pub(super) struct Publish {
+    channel: String,
+    data: Box<RawValue>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Broadcast {
+    channels: Vec<String>,
+    data: Box<RawValue>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+/// To clients, to logic modules, to everyone: whichever are named.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Send {
+    #[serde(default)]
+    clients: Vec<ClientId>,
+    #[serde(default)]
+    logic: Vec<ToLogic>,
+    #[serde(default)]
+    everyone: bool,
+    data: Box<RawValue>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+/// A logic module: where it runs, or on an instance of one's choice.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ToLogic {
+    Name(String),
+    At { name: String, instance: String },
+}
+
+impl Gateway {
+    /// Publishes for the server API, and waits until the backplane has taken it.
+    async fn publish_for_api(
+        &self,
+        channel: &str,
+        data: Bytes,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), Failed> {
+        let channel = self.channel(channel)?;
+        self.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)?;
+        let mut message = Message::new(Source::Api, Target::Channel(channel), data);
+        message.metadata = tags;
+        let (ack, outcome) = Ack::channel();
+        self.pipeline
+            .publish(message, ack)
+            .map_err(|rejection| Failed::of(ErrorCode::Stopped, &rejection.message))?;
+        outcome.await.map_err(|error| {
+            self.hub.metrics.publish_failures.inc(error.into());
+            Failed { code: ErrorCode::Internal, message: error.to_string(), rejection: None }
+        })
+    }
+}
+
+fn payload(data: &RawValue) -> Bytes {
+    Bytes::from(single_line(data).into_owned())
+}
+
+impl Method for Publish {
+    const LABEL: ApiMethod = ApiMethod::Publish;
+
+    async fn run(self, api: &Api) -> Result<Value, Failed> {
+        api.gateway.publish_for_api(&self.channel, payload(&self.data), self.tags).await?;
+        Ok(json!({}))
+    }
+}
+
+impl Method for Broadcast {
+    const LABEL: ApiMethod = ApiMethod::Broadcast;
+
+    async fn run(self, api: &Api) -> Result<Value, Failed> {
+        if self.channels.is_empty() {
+            return Err(Failed::bad("channels is empty".to_owned()));
+        }
+        let data = payload(&self.data);
+        let publishes = self
+            .channels
+            .iter()
+            .map(|channel| api.gateway.publish_for_api(channel, data.clone(), self.tags.clone()));
+        let outcomes = join_all(publishes).await.into_iter();
+        let responses = outcomes.map(|outcome| match outcome {
+            Ok(()) => json!({"result": {}}),
+            Err(failed) => json!(api.counted(failed)),
+        });
+        Ok(json!({"responses": responses.collect::<Vec<_>>()}))
+    }
+}
+
+impl Method for Send {
+    const LABEL: ApiMethod = ApiMethod::Send;
+
+    async fn run(self, api: &Api) -> Result<Value, Failed> {
+        let mut targets: Targets = self.clients.iter().copied().map(Target::Client).collect();
+        targets.extend(self.logic.iter().map(|target| match target {
+            ToLogic::Name(name) => Target::Logic(LogicName::new(name)),
+            ToLogic::At { name, instance } => {
+                Target::LogicAt(LogicName::new(name), InstanceId::new(instance))
+            }
+        }));
+        if self.everyone {
+            targets.push(Target::Everyone);
+        }
+        if targets.is_empty() {
+            let message = "nobody is named; write one of clients, logic, and everyone: true";
+            return Err(Failed::bad(message.to_owned()));
+        }
+        let mut message = Message::to(Source::Api, targets, payload(&self.data));
+        message.metadata = self.metadata;
+        let receipt = api.gateway.pipeline.send(message).await;
+        let receipt = receipt.map_err(|rejection| Failed::of(ErrorCode::Stopped, &rejection.message))?;
+        receipt.elsewhere?;
+        let reached = |(client, reach): &(ClientId, Reach)| (client.to_string(), *reach);
+        let clients: BTreeMap<_, _> = receipt.clients.iter().map(reached).collect();
+        let handled = |(name, outcome): &(LogicName, Outcome)| (name.to_string(), describe(outcome));
+        let logic: BTreeMap<_, _> = receipt.logic.iter().map(handled).collect();
+        Ok(json!({"clients": clients, "logic": logic}))
+    }
+}
+
+/// What a logic module made of a message.
+fn describe(outcome: &Outcome) -> Value {
+    match outcome {
+        Ok(None) => json!({}),
+        // A module may answer with what is no JSON; then it is shown as a text.
+        Ok(Some(data)) => json!({"data": serde_json::from_slice::<Value>(data)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(data)))}),
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}

@@ -1,0 +1,136 @@
+//! What a logic module is given: everything that it may do.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    backplane::Unavailable,
+    cluster::{Found, Page, Reach, Who},
+    codec::centrifuge::single_line,
+    endpoint::Disconnect,
+    message::{ClientId, InstanceId, LogicName, Message, Rejection, Source, Target, Targets},
+    pipeline::{Pipeline, Receipt},
+    registry::{Metadata, Query},
+};
+
+/// What a logic module may do: send, look at all clients, disconnect them.
+pub struct Context {
+    name: LogicName,
+    instance: InstanceId,
+    /// Modules are part of what they send through, so they do not keep it alive.
+    pipeline: Weak<Pipeline>,
+    stop: CancellationToken,
+}
+
+/// Why a module could not send.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The payload is not JSON, which is what clients are sent.
+    #[error("the payload is not JSON: {0}")]
+    Payload(String),
+    /// A middleware has stopped the message.
+    #[error("{}", .0.message)]
+    Rejected(Rejection),
+    /// The instance has ended.
+    #[error("the instance has ended")]
+    Ended,
+}
+
+impl Context {
+    pub(super) fn new(name: LogicName, pipeline: &Arc<Pipeline>, stop: CancellationToken) -> Self {
+        let instance = pipeline.cluster.hub.address.instance.clone();
+        Self { name, instance, pipeline: Arc::downgrade(pipeline), stop }
+    }
+
+    /// One that can be stopped by itself.
+    pub(super) fn child(&self) -> Self {
+        let (name, instance) = (self.name.clone(), self.instance.clone());
+        Self { name, instance, pipeline: self.pipeline.clone(), stop: self.stop.child_token() }
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// The module's own name.
+    pub fn name(&self) -> &LogicName {
+        &self.name
+    }
+
+    /// The instance that this runs on.
+    pub fn instance(&self) -> &InstanceId {
+        &self.instance
+    }
+
+    /// Sends a payload, which must be JSON, to one target, and says what became of it.
+    pub async fn send(&self, target: Target, payload: impl Into<Bytes>) -> Result<Receipt, SendError> {
+        self.send_to([target], payload, Metadata::new()).await
+    }
+
+    /// Sends a payload, which must be JSON, to several targets, with metadata.
+    pub async fn send_to(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        payload: impl Into<Bytes>,
+        metadata: Metadata,
+    ) -> Result<Receipt, SendError> {
+        let payload = one_line(payload.into()).map_err(|error| SendError::Payload(error.to_string()))?;
+        let targets: Targets = targets.into_iter().collect();
+        let mut message = Message::to(Source::Logic(self.name.clone()), targets, payload);
+        message.metadata = metadata;
+        let pipeline = self.pipeline.upgrade().ok_or(SendError::Ended)?;
+        pipeline.send(message).await.map_err(SendError::Rejected)
+    }
+
+    /// One page of the clients of all instances.
+    pub async fn clients(&self, query: &Query) -> Result<Page, Unavailable> {
+        self.pipeline.upgrade().ok_or(Unavailable::Closed)?.cluster.clients(query).await
+    }
+
+    /// The clients of this instance that are asked for: a page of them, at once.
+    pub fn local_clients(&self, query: &Query) -> Page {
+        let Some(pipeline) = self.pipeline.upgrade() else { return Page::default() };
+        pipeline.cluster.local_clients(query)
+    }
+
+    /// Where a client is, and what is known of it.
+    pub async fn find(&self, client: ClientId) -> Result<Option<Found>, Unavailable> {
+        self.pipeline.upgrade().ok_or(Unavailable::Closed)?.cluster.find(client).await
+    }
+
+    /// Ends the connection of a client, or of all clients of a user, on whichever instances. How many there were.
+    pub async fn disconnect(&self, who: &Who, reason: Disconnect) -> Result<usize, Unavailable> {
+        let pipeline = self.pipeline.upgrade().ok_or(Unavailable::Closed)?;
+        pipeline.cluster.disconnect(who, reason).await.map(|(count, _)| count)
+    }
+
+    /// Notes texts of a client for all instances; an empty one removes what was noted under that name.
+    pub async fn note(&self, client: ClientId, metadata: &Metadata) -> Reach {
+        match self.pipeline.upgrade() {
+            Some(pipeline) => pipeline.cluster.note(client, metadata).await,
+            None => Reach::Unreachable,
+        }
+    }
+
+    /// Ends when the module is to end.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Whether the module is to end.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+}
+
+/// Checks that it is JSON, as it may stand in a line.
+fn one_line(payload: Bytes) -> serde_json::Result<Bytes> {
+    let json: &serde_json::value::RawValue = serde_json::from_slice(&payload)?;
+    match single_line(json) {
+        // The usual case: nothing is copied.
+        std::borrow::Cow::Borrowed(text) if text.len() == payload.len() => Ok(payload),
+        text => Ok(Bytes::from(text.into_owned())),
+    }
+}
