@@ -11,7 +11,7 @@ use crate::{
     auth::{ApiKeys, Authenticator, Namespaces},
     backplane::{Backplane, StartError},
     cluster::Cluster,
-    config::Config,
+    config::{Config, ConfigError},
     drain::{Drain, Drained},
     endpoint::{Gateway, Phase, accept, http, websocket},
     hub::Hub,
@@ -48,6 +48,9 @@ pub enum BrokerError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// The keys of tokens cannot be used.
+    #[error("the keys of tokens cannot be used: {0}")]
+    Keys(#[from] ConfigError),
     /// The backplane cannot start.
     #[error("cannot start the backplane: {0}")]
     Backplane(#[from] StartError),
@@ -157,6 +160,7 @@ impl Builder {
         let admin_listener = listen("admin.address", config.admin.address).await?;
         let client_listener = listen("client.address", config.client.address).await?;
 
+        let authenticator = Authenticator::new(&config.auth, config.auth.jwt.read_keys()?.set);
         let metrics = Arc::new(Metrics::new());
         let address = Address::starting_now(InstanceId::new(&config.instance.id));
         let hub = Arc::new(Hub::new(address, metrics.clone()));
@@ -168,7 +172,7 @@ impl Builder {
         let pipeline = Pipeline::new(receive, Chain::new(self.send), cluster.clone(), modules.clone());
         let gateway = Arc::new(Gateway::new(
             pipeline.clone(),
-            Authenticator::new(&config.auth),
+            authenticator,
             Namespaces::new(&config.channels),
             config.limits.clone(),
         ));

@@ -3,12 +3,20 @@
 //! All of it takes values and gives values: the time is an argument, and no file or clock is read here.
 
 mod api_key;
+pub(crate) mod key;
+mod key_set;
 mod rules;
+mod signed;
+#[cfg(test)]
+pub(crate) mod testing;
 mod token;
 
 use bytes::Bytes;
 
 pub use api_key::{ApiKeys, presented_key};
+pub use key::{Algorithm, Key};
+pub use key_set::KeySet;
+pub(crate) use key_set::TRIES;
 pub use rules::{Action, Caller, Denied, Namespaces, namespace_of, permit};
 
 use crate::config::Auth;
@@ -48,17 +56,23 @@ pub enum AuthError {
     Expired,
 }
 
-/// Checks clients by `auth` of the configuration, whose secrets have been read.
-#[derive(Clone, Debug)]
+/// Checks clients by `auth` of the configuration and by the keys that were read for it. It is a value: other keys make
+/// another one.
+#[derive(Debug)]
 pub struct Authenticator {
     anonymous: bool,
-    verifier: Option<Verifier>,
+    verifier: Verifier,
 }
 
 impl Authenticator {
-    /// Checks by these settings.
-    pub fn new(auth: &Auth) -> Self {
-        Self { anonymous: auth.anonymous, verifier: Verifier::new(&auth.jwt) }
+    /// Checks by these settings, and tokens with these keys.
+    pub fn new(auth: &Auth, keys: KeySet) -> Self {
+        Self { anonymous: auth.anonymous, verifier: Verifier::new(&auth.jwt, keys) }
+    }
+
+    /// What tokens are verified with.
+    pub fn keys(&self) -> &KeySet {
+        &self.verifier.keys
     }
 
     /// Who connects with this token at `now`, in seconds since 1970. An empty token is none.
@@ -73,7 +87,7 @@ impl Authenticator {
                 Err(AuthError::NoToken)
             };
         }
-        self.verifier()?.connect(token, now)
+        self.verifier.connect(token, now)
     }
 
     /// What a subscription token gives `user`, connected as `client`, in `channel` at `now`.
@@ -91,10 +105,6 @@ impl Authenticator {
         if token.is_empty() {
             return Err(AuthError::NoToken);
         }
-        self.verifier()?.subscribe(token, channel, client, user, now)
-    }
-
-    fn verifier(&self) -> Result<&Verifier, AuthError> {
-        self.verifier.as_ref().ok_or(AuthError::Invalid("this broker has no secret to verify tokens with"))
+        self.verifier.subscribe(token, channel, client, user, now)
     }
 }

@@ -34,7 +34,7 @@ mod typed;
 mod units;
 mod warnings;
 
-pub use auth::{Auth, Jwt};
+pub use auth::{Auth, Jwt, JwtKey, JwtKeys, KeyFiles};
 pub use channels::{Access, Channels, Namespace, Subscribe};
 pub use drain::Drain;
 pub use endpoints::{Endpoints, Http, Websocket};
@@ -143,7 +143,8 @@ impl Config {
     }
 
     /// Reads the files of secrets and puts what they hold in their place: afterwards `auth.jwt.hmac_secret`,
-    /// `auth.api_keys` and `redis.password` are complete.
+    /// `auth.api_keys` and `redis.password` are complete. The files of `auth.jwt.keys` and `jwks_file` are looked at
+    /// only: what they hold is no setting.
     ///
     /// # Errors
     /// Each file that cannot be used, with its key and the reason.
@@ -156,7 +157,8 @@ impl Config {
         ConfigError::unless_empty(problems)
     }
 
-    /// What is valid but probably not meant, a line each; complete once the secrets are read.
+    /// What is valid but probably not meant, a line each; complete once the secrets are read. Files of keys are read
+    /// for it.
     pub fn warnings(&self) -> Vec<String> {
         warnings::warnings(self)
     }

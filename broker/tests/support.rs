@@ -6,6 +6,7 @@ mod frame;
 mod http;
 mod lab;
 mod metrics;
+pub(crate) mod pair;
 mod poll;
 pub(crate) mod program;
 pub(crate) mod token;

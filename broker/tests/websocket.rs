@@ -4,6 +4,7 @@ mod broken;
 mod churn;
 mod commands;
 mod handshake;
+mod keys;
 mod limits;
 mod order;
 mod payload;

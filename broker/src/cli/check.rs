@@ -49,12 +49,18 @@ fn endpoints(endpoints: &Endpoints) -> String {
 
 fn auth(config: &Config) -> String {
     let auth = &config.auth;
-    let clients = match (auth.anonymous, auth.jwt.enabled()) {
+    let mut clients = match (auth.anonymous, auth.jwt.enabled()) {
         (true, true) => "clients with or without a token",
         (true, false) => "clients without a token",
         (false, true) => "clients with a token",
         (false, false) => "no clients",
-    };
+    }
+    .to_owned();
+    if auth.jwt.enabled()
+        && let Ok(keys) = auth.jwt.read_keys()
+    {
+        let _ = write!(clients, " ({})", keys.set);
+    }
     let keys = match auth.api_keys.len() {
         0 => "no API key".into(),
         1 => "1 API key".into(),
@@ -99,6 +105,22 @@ configuration is valid
   log        info, text
 ";
         assert_eq!(report(&config), expected);
+    }
+
+    #[test]
+    fn tells_how_many_keys_tokens_are_verified_with_and_none_of_them() {
+        let yaml = "
+auth:
+  jwt:
+    hmac_secret: 0123456789abcdef0123456789abcdef
+    keys:
+      - {id: b, algorithm: HS512, secret: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef}
+      - {secret: 0123456789abcdef0123456789abcdef}
+";
+        let config = Config::parse("broker.yaml", yaml, std::iter::empty()).unwrap();
+        let text = report(&config);
+        assert!(text.contains("clients with a token (3 keys: HS256, HS512), no API key"), "{text}");
+        assert!(!text.contains("abcdef"), "{text}");
     }
 
     #[test]

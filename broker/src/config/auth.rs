@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::place::Problem;
 use super::secret::Secret;
 
+mod jwt;
+mod jwt_key;
+mod key_files;
+
+pub use jwt::Jwt;
+pub use jwt_key::JwtKey;
+pub use key_files::{JwtKeys, KeyFiles};
+
 /// HS256 wants a key as long as its hash; a shorter one can be guessed from a single token.
 pub(super) const SAFE_SECRET: usize = 32;
 
@@ -16,33 +24,12 @@ pub(super) const SAFE_SECRET: usize = 32;
 pub struct Auth {
     /// Whether clients may connect without a token.
     pub anonymous: bool,
-    /// How tokens are verified; without a secret no token is accepted.
+    /// How tokens are verified; without a key no token is accepted.
     pub jwt: Jwt,
     /// Keys of the server API.
     pub api_keys: Vec<Secret>,
     /// Files that hold one key of the server API each.
     pub api_key_files: Vec<PathBuf>,
-}
-
-/// How tokens are verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Jwt {
-    /// The secret of HS256 tokens.
-    pub hmac_secret: Option<Secret>,
-    /// A file that holds the secret of HS256 tokens.
-    pub hmac_secret_file: Option<PathBuf>,
-    /// When given, a token's `aud` must name it.
-    pub audience: Option<String>,
-    /// When given, a token's `iss` must be it.
-    pub issuer: Option<String>,
-}
-
-impl Jwt {
-    /// Whether tokens can be verified.
-    pub fn enabled(&self) -> bool {
-        self.hmac_secret.is_some() || self.hmac_secret_file.is_some()
-    }
 }
 
 impl Auth {
@@ -52,25 +39,7 @@ impl Auth {
     }
 
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
-        let jwt = &self.jwt;
-        if jwt.hmac_secret.is_some() && jwt.hmac_secret_file.is_some() {
-            problems.push(Problem::of(
-                "auth.jwt.hmac_secret_file",
-                "hmac_secret is given too; keep one of the two",
-            ));
-        }
-        if jwt.hmac_secret.as_ref().is_some_and(|secret| secret.expose().is_empty()) {
-            problems.push(Problem::of(
-                "auth.jwt.hmac_secret",
-                format!("is empty; write at least {SAFE_SECRET} characters, or null for no tokens"),
-            ));
-        }
-        check_file("auth.jwt.hmac_secret_file", jwt.hmac_secret_file.as_ref(), problems);
-        for (key, value) in [("audience", &jwt.audience), ("issuer", &jwt.issuer)] {
-            if value.as_ref().is_some_and(String::is_empty) {
-                problems.push(Problem::of(format!("auth.jwt.{key}"), "is empty; write null to accept any"));
-            }
-        }
+        self.jwt.check(problems);
         for (i, key) in self.api_keys.iter().enumerate() {
             if key.expose().is_empty() || key.expose().chars().any(char::is_whitespace) {
                 problems.push(Problem::of(
@@ -86,15 +55,7 @@ impl Auth {
 
     /// Replaces the files by what they hold. Errors name the setting and the file, never the content.
     pub(super) fn resolve(&mut self, problems: &mut Vec<Problem>) {
-        if let Some(path) = &self.jwt.hmac_secret_file {
-            match Secret::read(path) {
-                Ok(secret) => {
-                    self.jwt.hmac_secret = Some(secret);
-                    self.jwt.hmac_secret_file = None;
-                }
-                Err(why) => problems.push(unreadable("auth.jwt.hmac_secret_file", path, &why)),
-            }
-        }
+        self.jwt.resolve(problems);
         let files = std::mem::take(&mut self.api_key_files);
         for (i, path) in files.iter().enumerate() {
             let key = format!("auth.api_key_files[{i}]");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, Namespace, leaves, variable_of};
+use super::{Config, JwtKey, Namespace, leaves, variable_of};
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 
@@ -43,6 +43,17 @@ fn every_key_of_a_namespace_is_there_with_its_default() {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let expected = if key == "name" { "required".into() } else { code(&value) };
         assert_eq!(row[1], expected, "docs/configuration.md, the row of a namespace's {key}");
+    }
+}
+
+#[test]
+fn every_key_of_a_tokens_key_is_there_with_its_default() {
+    let default = serde_json::to_value(JwtKey::default()).unwrap();
+    for (key, value) in default.as_object().unwrap() {
+        let row = rows().find(|row| row[0] == code(key));
+        let row =
+            row.unwrap_or_else(|| panic!("docs/configuration.md does not tell of {key} of a token's key"));
+        assert_eq!(row[1], code(&value.to_string()), "docs/configuration.md, the row of {key}");
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
 
     warn(
         endpoints.websocket.enabled && !auth.anonymous && !jwt.enabled(),
-        "nobody can connect: give auth.jwt.hmac_secret or hmac_secret_file, or set auth.anonymous to true"
+        "nobody can connect: give auth.jwt.hmac_secret_file, keys or jwks_file, or set auth.anonymous to true"
             .into(),
     );
     let length = jwt.hmac_secret.as_ref().map(Secret::expose).map(str::len);
@@ -30,13 +30,21 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     );
     warn(
         !jwt.enabled() && (jwt.audience.is_some() || jwt.issuer.is_some()),
-        "auth.jwt.audience and issuer do nothing without a secret".into(),
+        "auth.jwt.audience and issuer do nothing without a key".into(),
     );
+    warn(
+        jwt.hmac_secret.as_ref().is_some_and(|secret| secret.expose().contains("-----BEGIN ")),
+        "auth.jwt.hmac_secret is a PEM: whoever has it can sign tokens; give a public key as auth.jwt.keys: [{public_key_file: …}]"
+            .into(),
+    );
+    for warning in jwt.read_keys().map(|keys| keys.warnings).unwrap_or_default() {
+        warn(true, warning);
+    }
     for namespace in &config.channels.namespaces {
         warn(
             namespace.subscribe == Subscribe::Token && !jwt.enabled(),
             format!(
-                "nobody can subscribe to the namespace {:?}: it wants a token, and auth.jwt has no secret",
+                "nobody can subscribe to the namespace {:?}: it wants a token, and auth.jwt has no key",
                 namespace.name
             ),
         );

@@ -44,7 +44,7 @@ impl Lab {
         backplane.start(inbound).await.unwrap();
         let gateway = Arc::new(Gateway::new(
             Pipeline::new(receive, Chain::default(), cluster, logic),
-            Authenticator::new(&config.auth),
+            Authenticator::new(&config.auth, config.auth.jwt.read_keys().unwrap().set),
             Namespaces::new(&config.channels),
             config.limits.clone(),
         ));

@@ -1,4 +1,4 @@
-use jsonwebtoken::{EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,8 +15,13 @@ fn sign(claims: &Value) -> String {
     sign_with(Algorithm::HS256, SECRET, claims)
 }
 
+fn verifier_of(jwt: Jwt) -> Verifier {
+    let keys = jwt.read_keys().unwrap().set;
+    Verifier::new(&jwt, keys)
+}
+
 fn verifier() -> Verifier {
-    Verifier::new(&Jwt { hmac_secret: Some(SECRET.into()), ..Jwt::default() }).unwrap()
+    verifier_of(Jwt { hmac_secret: Some(SECRET.into()), ..Jwt::default() })
 }
 
 fn connect(claims: Value) -> Result<Identity, AuthError> {
@@ -77,7 +82,8 @@ fn a_signature_that_is_not_ours_is_invalid() {
     let other = sign_with(Algorithm::HS256, "another secret", &claims);
     assert_eq!(verifier.connect(&other, NOW), Err(AuthError::Invalid("its signature is not ours")));
     let algorithm = sign_with(Algorithm::HS512, SECRET, &claims);
-    assert_eq!(verifier.connect(&algorithm, NOW), Err(AuthError::Invalid("its algorithm is not HS256")));
+    let reason = "no key here is used with its algorithm";
+    assert_eq!(verifier.connect(&algorithm, NOW), Err(AuthError::Invalid(reason)));
 
     let token = sign(&claims);
     let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", token.split('.').nth(1).unwrap());
@@ -109,7 +115,7 @@ fn audience_and_issuer_are_checked_when_they_are_set() {
         issuer: Some("shop".into()),
         ..Jwt::default()
     };
-    let verifier = Verifier::new(&jwt).unwrap();
+    let verifier = verifier_of(jwt);
     let connect = |claims: Value| verifier.connect(&sign(&claims), NOW);
     assert!(connect(json!({"aud": "chat", "iss": "shop"})).is_ok());
     assert!(connect(json!({"aud": ["x", "chat"], "iss": "shop"})).is_ok());
@@ -164,7 +170,13 @@ fn info_is_one_line() {
 #[test]
 fn the_key_is_never_shown() {
     assert!(!format!("{:?}", verifier()).contains("secret"));
-    assert!(Verifier::new(&Jwt::default()).is_none());
+}
+
+#[test]
+fn without_a_key_no_token_is_accepted() {
+    let verifier = verifier_of(Jwt::default());
+    let reason = "this broker has no key to verify tokens with";
+    assert_eq!(verifier.connect(&sign(&json!({})), NOW), Err(AuthError::Invalid(reason)));
 }
 
 proptest! {
