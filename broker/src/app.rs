@@ -8,13 +8,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::Admin,
-    auth::{ApiKeys, Authenticator, Namespaces},
+    auth::{ApiKeys, Namespaces},
     backplane::{Backplane, StartError},
     cluster::Cluster,
     config::{Config, ConfigError},
     drain::{Drain, Drained},
     endpoint::{Gateway, Phase, accept, http, websocket},
     hub::Hub,
+    keyring::Watch,
     logic::{Logic, Modules, NamedTwice, Settings},
     message::{Address, InstanceId, LogicName},
     metrics::Metrics,
@@ -160,7 +161,7 @@ impl Builder {
         let admin_listener = listen("admin.address", config.admin.address).await?;
         let client_listener = listen("client.address", config.client.address).await?;
 
-        let authenticator = Authenticator::new(&config.auth, config.auth.jwt.read_keys()?.set);
+        let (keys, authenticator) = Watch::begin(&config.auth)?;
         let metrics = Arc::new(Metrics::new());
         let address = Address::starting_now(InstanceId::new(&config.instance.id));
         let hub = Arc::new(Hub::new(address, metrics.clone()));
@@ -184,6 +185,7 @@ impl Builder {
         let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
         let (client_address, admin_address) = (address_of(&client_listener), address_of(&admin_listener));
 
+        servers.spawn(keys.run(gateway.auth.clone(), gateway.hub.metrics.clone(), stop.clone()));
         // The admin port first: while the backplane starts, the process is live and not ready.
         let admin = Admin { gateway: gateway.clone(), drain: drain.clone() };
         servers.spawn(accept::serve(admin_listener, admin.router(), stop.clone()));

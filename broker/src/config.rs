@@ -144,7 +144,7 @@ impl Config {
 
     /// Reads the files of secrets and puts what they hold in their place: afterwards `auth.jwt.hmac_secret`,
     /// `auth.api_keys` and `redis.password` are complete. The files of `auth.jwt.keys` and `jwks_file` are looked at
-    /// only: what they hold is no setting.
+    /// only: the running broker reads them again and again.
     ///
     /// # Errors
     /// Each file that cannot be used, with its key and the reason.

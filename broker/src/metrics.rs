@@ -65,6 +65,12 @@ pub struct Metrics {
     pub redis_commands: Histograms<RedisCommand>,
     /// Unsent bytes of all clients.
     pub outbox_bytes: IntGauge,
+    /// Keys that tokens are verified with.
+    pub auth_keys: IntGauge,
+    /// How often the keys were replaced because their files had changed.
+    pub auth_key_reloads: IntCounter,
+    /// Looks at the files of keys that found what cannot be used.
+    pub auth_key_reload_failures: IntCounter,
     logic_runs: IntCounterVec,
     logic_waiting: IntGaugeVec,
     logic_seconds: HistogramVec,
@@ -157,6 +163,15 @@ impl Metrics {
                 "command",
             )),
             outbox_bytes: new.gauge("outbox_bytes", "Unsent bytes of all clients."),
+            auth_keys: new.gauge("auth_keys", "Keys that tokens are verified with."),
+            auth_key_reloads: new.counter(
+                "auth_key_reloads_total",
+                "Times that the keys of tokens were replaced because their files had changed.",
+            ),
+            auth_key_reload_failures: new.counter(
+                "auth_key_reload_failures_total",
+                "Looks at the files of keys, every two seconds, that found what cannot be used.",
+            ),
             logic_runs: new.counters(
                 "logic_runs_total",
                 "Messages for a logic module, by what became of them.",

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    backplane::{Backplane, memory::MemoryBackplane, redis::RedisBackplane},
+    backplane::redis::RedisBackplane,
+    backplane::{Backplane, memory::MemoryBackplane},
     config::{
         self, Config,
         logic::{Mode, Module, Receives},

@@ -17,6 +17,7 @@ use crate::{
     codec::{Encoder, centrifuge::write_string},
     config::{Limits, Namespace},
     hub::Hub,
+    keyring::Keyring,
     message::{Channel, ClientId, Message, Source, Target, Targets},
     metrics::Origin,
     pipeline::Pipeline,
@@ -43,7 +44,7 @@ pub struct Gateway {
     /// The line that messages take.
     pub pipeline: Arc<Pipeline>,
     /// Who may connect.
-    pub auth: Authenticator,
+    pub auth: Arc<Keyring>,
     /// Who may do what in which channel.
     pub namespaces: Namespaces,
     /// What a client may use.
@@ -61,7 +62,7 @@ impl Gateway {
             hub: cluster.hub.clone(),
             backplane: cluster.backplane.clone(),
             pipeline,
-            auth,
+            auth: Arc::new(Keyring::new(auth)),
             namespaces,
             limits,
             phase: AtomicU8::new(Phase::Starting as u8),

@@ -32,6 +32,9 @@ fn every_metric_has_its_name_and_labels() {
         "switchboard_redis_probe_seconds_bucket{le=\"0.00005\"} 0",
         "switchboard_redis_command_seconds_count{command=\"publish\"} 0",
         "switchboard_outbox_bytes 0",
+        "switchboard_auth_keys 0",
+        "switchboard_auth_key_reloads_total 0",
+        "switchboard_auth_key_reload_failures_total 0",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     pair::{Pair, jwks},
-    program::run,
+    program::{Program, run},
 };
 
 /// A file with this text, which takes the place of one that is there at once: a broker never sees half of it.
@@ -70,4 +70,23 @@ async fn a_file_that_cannot_be_used_ends_it_with_code_2_its_setting_and_the_plac
             assert_eq!(String::from_utf8(output.stderr).unwrap(), says, "{command}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_log_tells_of_each_change_of_the_keys_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = file(folder.path(), "jwks.json", &jwks(&[&Pair::named("a")]));
+    let name = configuration(folder.path(), &json!({"jwks_file": document}));
+    let program = Program::start(&["--config", &name], &[]);
+    program.addresses().await;
+    file(folder.path(), "jwks.json", "{\"keys\": [\n  {\"k\": \"hunter2\" \"hunter2\"}");
+    program.says("cannot use the changed keys of tokens; those from before stay").await;
+    program.says("not valid JSON: expected `,` or `}` at line 2 column").await;
+    let other = [Pair::named("a").jwk(), Pair::named("b").jwk(), json!({"kty": "AKP"})];
+    file(folder.path(), "jwks.json", &json!({ "keys": other }).to_string());
+    program.says("read the keys of tokens again: 2 keys: ES256").await;
+    let log = program.log();
+    assert!(log.contains("keys[2] is passed over: the kind \"AKP\" (kty) is not known"), "{log}");
+    assert_eq!(log.matches("cannot use the changed keys").count(), 1, "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
 }

@@ -17,9 +17,9 @@ pub struct Jwt {
     pub hmac_secret: Option<Secret>,
     /// A file that holds the secret of HS256 tokens; read once, at the start.
     pub hmac_secret_file: Option<PathBuf>,
-    /// Secrets and public keys.
+    /// Secrets and public keys. Those in files are read again when the files change.
     pub keys: Vec<JwtKey>,
-    /// A file with a set of keys in JSON (JWKS).
+    /// A file with a set of keys in JSON (JWKS), which is read again when it changes.
     pub jwks_file: Option<PathBuf>,
     /// When given, a token's `aud` must name it.
     pub audience: Option<String>,
@@ -36,7 +36,7 @@ impl Jwt {
             || self.jwks_file.is_some()
     }
 
-    /// The files that hold keys.
+    /// The files that are read again when they change.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         self.keys.iter().filter_map(JwtKey::file).chain(self.jwks_file.as_deref())
     }
@@ -73,7 +73,8 @@ impl Jwt {
         }
     }
 
-    /// Puts what the file of the old secret holds in its place, and looks whether the keys' files can be used.
+    /// Puts what the file of the old secret holds in its place, and looks whether the keys' files can be used. These
+    /// stay as they are: the running broker reads them again.
     pub(super) fn resolve(&mut self, problems: &mut Vec<Problem>) {
         if let Some(path) = &self.hmac_secret_file {
             match Secret::read(path) {
