@@ -31,6 +31,7 @@ pub struct Broker {
     pub client_address: SocketAddr,
     /// Where metrics and probes are.
     pub admin_address: SocketAddr,
+    hub: Arc<Hub>,
     drain: Arc<Drain>,
     servers: TaskTracker,
     stop: CancellationToken,
@@ -167,7 +168,7 @@ impl Builder {
         let hub = Arc::new(Hub::new(address, metrics.clone()));
         let modules = configured::modules(&config.logic).chain(self.logic);
         let modules = Modules::new(modules, &metrics)?;
-        let (cluster, inbound) = Cluster::new(hub, backplane.clone(), modules.clone());
+        let (cluster, inbound) = Cluster::new(hub.clone(), backplane.clone(), modules.clone());
         let size: Arc<dyn Middleware> = Arc::new(PayloadSize(config.limits.message_size.bytes()));
         let receive = Chain::new(std::iter::once(size).chain(self.receive).collect());
         let pipeline = Pipeline::new(receive, Chain::new(self.send), cluster.clone(), modules.clone());
@@ -197,7 +198,7 @@ impl Builder {
         servers.spawn(accept::serve(client_listener, router, stop.clone()));
         gateway.enter_phase(Phase::Open);
         tracing::info!(%client_address, %admin_address, "ready");
-        Ok(Broker { client_address, admin_address, drain, servers, stop })
+        Ok(Broker { client_address, admin_address, hub, drain, servers, stop })
     }
 }
 
@@ -210,6 +211,11 @@ impl Broker {
     /// Starts a broker of this configuration and nothing else; it takes clients when this returns.
     pub async fn start(config: Config) -> Result<Self, BrokerError> {
         Self::builder().settings(config).start().await
+    }
+
+    /// Ends when another instance with the same ID has started later: this one has to [drain](Broker::drain) then.
+    pub async fn superseded(&self) {
+        self.hub.superseded().await;
     }
 
     /// Leaves in an orderly way: see [`Drain`]. Then every socket is closed.

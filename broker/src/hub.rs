@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     channel::Channels,
     cluster::Who,
     endpoint::Disconnect,
-    message::{Address, ClientId},
+    message::{Address, ClientId, Epoch},
     metrics::Metrics,
     registry::{Metadata, Registry},
 };
@@ -23,6 +25,7 @@ pub struct Hub {
     pub metrics: Arc<Metrics>,
     /// When it started.
     pub started: std::time::Instant,
+    superseded: CancellationToken,
 }
 
 impl Hub {
@@ -34,6 +37,7 @@ impl Hub {
             channels: Channels::default(),
             metrics,
             started: std::time::Instant::now(),
+            superseded: CancellationToken::new(),
         }
     }
 
@@ -59,6 +63,23 @@ impl Hub {
             .map(|topic| (topic.channel.to_string(), topic.len() as u64))
             .filter(|(_, count)| *count > 0)
             .collect()
+    }
+
+    /// The backplane has seen another start of this instance: if that was later, this one has to leave.
+    pub fn saw_epoch(&self, epoch: Epoch) {
+        if epoch > self.address.epoch && !self.superseded.is_cancelled() {
+            let instance = &self.address.instance;
+            tracing::error!(
+                %instance, own = %self.address.epoch, newer = %epoch,
+                "another instance with this ID has started later and takes its place; each needs an instance.id of its own"
+            );
+            self.superseded.cancel();
+        }
+    }
+
+    /// Ends when a later start of this instance has taken its place.
+    pub async fn superseded(&self) {
+        self.superseded.cancelled().await;
     }
 
     /// Ends the connections of these clients that are here; how many.

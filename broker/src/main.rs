@@ -22,16 +22,18 @@ fn run(config: Config) -> anyhow::Result<()> {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let is_superseded = tokio::select! {
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => false,
+            () = broker.superseded() => true,
+        };
         // Whoever is in a hurry asks twice.
         tokio::select! {
             _ = broker.drain() => {}
             _ = terminate.recv() => tracing::warn!("stopped in the middle of the drain"),
             _ = interrupt.recv() => tracing::warn!("stopped in the middle of the drain"),
         }
+        anyhow::ensure!(!is_superseded, "another instance with this ID has taken this one's place");
         Ok(())
     })
 }

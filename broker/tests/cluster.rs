@@ -4,6 +4,7 @@ mod broken;
 
 use std::sync::Arc;
 
+use futures_util::future::FutureExt;
 use serde_json::{Value, json};
 use switchboard::backplane::memory::Memory;
 
@@ -165,6 +166,19 @@ async fn a_drained_instance_is_gone_and_its_clients_go_on_elsewhere() {
     let mut moved = subscribed(&brokers[0], "room").await;
     stays.publish("room", json!("welcome")).await;
     assert_eq!(moved.publication("room").await, "welcome");
+}
+
+#[tokio::test]
+async fn of_two_instances_with_one_id_the_later_one_stays() {
+    let memory = Arc::new(Memory::default());
+    let yaml = format!("{OPEN}instance: {{id: chat-0}}\n");
+    let earlier = Broker::joining(&memory, &yaml).await;
+    let other = Broker::joining(&memory, &yaml.replace("chat-0", "chat-1")).await;
+    assert!(earlier.superseded().now_or_never().is_none());
+    let later = Broker::joining(&memory, &yaml).await;
+    within("the earlier one is told", earlier.superseded()).await;
+    assert!(later.superseded().now_or_never().is_none());
+    assert!(other.superseded().now_or_never().is_none());
 }
 
 #[tokio::test]

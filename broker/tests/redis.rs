@@ -9,6 +9,7 @@ mod publishing;
 mod records;
 mod server;
 mod starting;
+mod twice;
 
 use node::{Node, channel};
 use proxy::Proxy;

@@ -57,6 +57,12 @@ impl MemoryBackplane {
 impl Backplane for MemoryBackplane {
     fn start(&self, inbound: Arc<Inbound>) -> BoxFuture<'_, Result<(), StartError>> {
         let _ = self.own.set(inbound.clone());
+        for other in
+            self.others().iter().filter(|other| other.hub.address.instance == inbound.hub.address.instance)
+        {
+            other.hub.saw_epoch(inbound.hub.address.epoch);
+            inbound.hub.saw_epoch(other.hub.address.epoch);
+        }
         self.memory.instances.write().push(inbound);
         ready(Ok(())).boxed()
     }

@@ -95,6 +95,11 @@ impl Broker {
         answer.json()
     }
 
+    /// Ends when a later start of the instance has taken its place.
+    pub(crate) async fn superseded(&self) {
+        self.app.superseded().await;
+    }
+
     /// Leaves in an orderly way, and ends.
     pub(crate) fn drain(&self) -> impl Future<Output = Drained> + Send + 'static {
         let app = self.app.clone();

@@ -77,6 +77,11 @@ impl Keys {
         format!("{}:probe", self.instance(address))
     }
 
+    /// Holds the boot epoch of the latest start of the instance, as its addresses write it.
+    pub(super) fn latest(&self, instance: &str) -> String {
+        format!("{}:latest:{instance}", self.prefix)
+    }
+
     /// Holds the address of the instance that has the role.
     pub(super) fn role(&self, role: &str) -> String {
         format!("{}:role:{role}", self.prefix)

@@ -17,7 +17,7 @@ use super::{
     keys::Keys,
     records::Records,
 };
-use crate::{backplane::InstanceRecord, hub::Hub, metrics::RedisCommand, registry::now_ms};
+use crate::{backplane::InstanceRecord, hub::Hub, message::Epoch, metrics::RedisCommand, registry::now_ms};
 
 /// How long a lease holds.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
@@ -39,7 +39,8 @@ impl Lease {
         Self { hub, keys, address, seen: Mutex::default() }
     }
 
-    /// Writes the lease; whether the one before was still held.
+    /// Writes the lease; whether the one before was still held. Two starts of one instance see each other here: the
+    /// earlier one leaves.
     pub(super) async fn renew(&self, commands: &Commands) -> Result<bool, Failed> {
         let lease = self.keys.lease(&self.address);
         let record = serde_json::to_vec(&self.hub.record()).unwrap_or_default();
@@ -47,7 +48,20 @@ impl Lease {
         pipeline.cmd("EXISTS").arg(&lease);
         pipeline.cmd("SET").arg(&lease).arg(record).arg("PX").arg(LEASE.as_millis() as u64).ignore();
         pipeline.cmd("ZADD").arg(self.keys.instances()).arg(now_ms()).arg(&self.address).ignore();
-        let (held,): (bool,) = commands.run(RedisCommand::Lease, &pipeline).await?;
+        let own = self.hub.address.epoch;
+        let latest_key = self.keys.latest(self.hub.address.instance.as_str());
+        pipeline.cmd("GET").arg(&latest_key);
+        let (held, latest): (bool, Option<String>) = commands.run(RedisCommand::Lease, &pipeline).await?;
+        let latest = latest.and_then(|epoch| u64::from_str_radix(&epoch, 16).ok()).map_or(own, Epoch);
+        if latest > own {
+            self.hub.saw_epoch(latest);
+        } else {
+            // Should a later start have written in between, it writes again before long.
+            let mut pipeline = Pipeline::new();
+            let lease = LEASE.as_millis() as u64;
+            pipeline.cmd("SET").arg(&latest_key).arg(own.to_string()).arg("PX").arg(lease).ignore();
+            commands.run::<()>(RedisCommand::Lease, &pipeline).await?;
+        }
         Ok(held)
     }
 

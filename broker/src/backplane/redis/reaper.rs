@@ -111,9 +111,19 @@ impl Reaper {
     /// Takes this instance out of everything: it leaves.
     pub(super) async fn release(&self, commands: &Commands) -> Result<(), Failed> {
         self.clean(commands, &self.address, false).await?;
+        let own = &self.hub.address;
+        let latest = self.keys.latest(own.instance.as_str());
         let mut pipeline = Pipeline::new();
         pipeline.cmd("DEL").arg(self.keys.lease(&self.address)).ignore();
-        commands.run(RedisCommand::Lease, &pipeline).await
+        pipeline.cmd("GET").arg(&latest);
+        let (epoch,): (Option<String>,) = commands.run(RedisCommand::Lease, &pipeline).await?;
+        // A later start has written its own.
+        if epoch == Some(own.epoch.to_string()) {
+            let mut pipeline = Pipeline::new();
+            pipeline.cmd("DEL").arg(&latest).ignore();
+            commands.run::<()>(RedisCommand::Lease, &pipeline).await?;
+        }
+        Ok(())
     }
 
     /// Removes what an instance has left, and says how many members of channels it had.
