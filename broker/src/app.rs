@@ -19,7 +19,7 @@ use crate::{
     logic::{Logic, Modules, NamedTwice, Settings},
     message::{Address, InstanceId, LogicName},
     metrics::Metrics,
-    middleware::{Chain, Middleware, size::PayloadSize},
+    middleware::{Chain, Middleware},
     pipeline::Pipeline,
 };
 
@@ -169,8 +169,7 @@ impl Builder {
         let modules = configured::modules(&config.logic).chain(self.logic);
         let modules = Modules::new(modules, &metrics)?;
         let (cluster, inbound) = Cluster::new(hub.clone(), backplane.clone(), modules.clone());
-        let size: Arc<dyn Middleware> = Arc::new(PayloadSize(config.limits.message_size.bytes()));
-        let receive = Chain::new(std::iter::once(size).chain(self.receive).collect());
+        let receive = Chain::new(configured::receive(&config).chain(self.receive).collect());
         let pipeline = Pipeline::new(receive, Chain::new(self.send), cluster.clone(), modules.clone());
         let gateway = Arc::new(Gateway::new(
             pipeline.clone(),

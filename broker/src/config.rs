@@ -41,7 +41,7 @@ pub use endpoints::{Endpoints, Http, Websocket};
 pub use environment::variable_of;
 pub use instance::Instance;
 pub use keys::{Leaf, leaves};
-pub use limits::Limits;
+pub use limits::{Limits, Rate};
 pub use listen::{Admin, Client};
 pub use log::{Log, LogFormat};
 pub use logic::Logic;

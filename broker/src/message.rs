@@ -93,6 +93,8 @@ pub struct Rejection {
     pub reason: &'static str,
     /// A sentence for the sender.
     pub message: String,
+    /// Whether the same message may go through later.
+    pub is_temporary: bool,
 }
 
 /// One message on its way through the pipeline.
@@ -140,6 +142,11 @@ impl Message {
 
     /// Stops the message.
     pub fn reject(&mut self, reason: &'static str, message: impl Into<String>) {
-        self.state = State::Rejected(Rejection { reason, message: message.into() });
+        self.state = State::Rejected(Rejection { reason, message: message.into(), is_temporary: false });
+    }
+
+    /// Stops the message for now: its sender may try again.
+    pub fn postpone(&mut self, reason: &'static str, message: impl Into<String>) {
+        self.state = State::Rejected(Rejection { reason, message: message.into(), is_temporary: true });
     }
 }

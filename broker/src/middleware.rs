@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::message::{Message, Rejection, State};
 
+pub mod rate;
 pub mod size;
 
-/// Looks at a message, may change it, and may stop it with [`Message::reject`].
+/// Looks at a message, may change it, and may stop it with [`Message::reject`] or [`Message::postpone`].
 pub trait Middleware: Send + Sync + 'static {
     /// Called for each message; must not block.
     fn process(&self, message: &mut Message);

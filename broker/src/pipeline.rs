@@ -124,10 +124,10 @@ impl Pipeline {
     }
 
     /// Calls a logic module and gives back what it made of the message.
-    pub async fn call(self: &Arc<Self>, name: &LogicName, mut message: Message) -> Outcome {
+    pub async fn call(&self, name: &LogicName, mut message: Message) -> Result<Outcome, Rejection> {
         message.targets = smallvec![Target::Logic(name.clone())];
-        self.receive(&mut message).map_err(|rejection| LogicError::Refused(rejection.message))?;
-        self.call_at(name, None, message).await
+        self.receive(&mut message)?;
+        Ok(self.call_at(name, None, message).await)
     }
 
     /// The receive chain: for what comes in, not for what logic sends.
@@ -150,7 +150,12 @@ impl Pipeline {
     }
 
     fn pass(&self, chain: &Chain, message: &mut Message) -> Result<(), Rejection> {
-        chain.run(message).inspect_err(|_| self.metrics().rejected.inc(Rejected::Middleware))
+        chain.run(message).inspect_err(|rejection| {
+            self.metrics().rejected.inc(match rejection.is_temporary {
+                true => Rejected::RateLimit,
+                false => Rejected::Middleware,
+            });
+        })
     }
 
     /// To channels and to everyone. The backplane first: its bytes are on their way while the local outboxes are filled.

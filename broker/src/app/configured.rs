@@ -11,6 +11,7 @@ use crate::{
     },
     logic::{Broadcaster, InactivityMonitor, Kind, Logic, Placement, Settings, WhenFull},
     message::LogicName,
+    middleware::{Middleware, rate::ClientRate, size::PayloadSize},
 };
 
 /// What joins this instance to others.
@@ -22,6 +23,15 @@ pub(super) fn backplane(config: &Config) -> Arc<dyn Backplane> {
             Arc::new(MemoryBackplane::default())
         }
     }
+}
+
+/// The middleware that every message passes first.
+pub(super) fn receive(config: &Config) -> impl Iterator<Item = Arc<dyn Middleware>> + use<'_> {
+    let size: Arc<dyn Middleware> = Arc::new(PayloadSize(config.limits.message_size.bytes()));
+    let all = ClientRate::new(None, config.limits.rate);
+    let each = config.channels.namespaces.iter();
+    let each = each.filter_map(|namespace| ClientRate::new(Some(&namespace.name), namespace.rate));
+    std::iter::once(size).chain(all.into_iter().chain(each).map(|rate| Arc::new(rate) as Arc<dyn Middleware>))
 }
 
 /// The logic modules, and how each is run.

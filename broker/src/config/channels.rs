@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::Rate;
 use super::place::Problem;
 
 /// The longest name of a namespace.
@@ -41,6 +42,9 @@ pub struct Namespace {
     /// Whether subscribers are told when others come and go.
     #[serde(default)]
     pub join_leave: bool,
+    /// How many messages each client may send into these channels.
+    #[serde(default)]
+    pub rate: Rate,
 }
 
 impl Namespace {
@@ -58,6 +62,7 @@ impl Namespace {
             publish: Access::default(),
             presence: Access::default(),
             join_leave: false,
+            rate: Rate::default(),
         }
     }
 }
@@ -98,6 +103,7 @@ impl Channels {
         }
         let mut seen = HashSet::new();
         for (i, namespace) in self.namespaces.iter().enumerate() {
+            namespace.rate.check(&format!("channels.namespaces[{i}].rate"), problems);
             let name = &namespace.name;
             let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             if name.len() > LONGEST || !name.chars().all(valid) {

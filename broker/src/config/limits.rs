@@ -19,6 +19,18 @@ pub struct Limits {
     pub channels_per_client: usize,
     /// Bytes of a channel's name.
     pub channel_length: usize,
+    /// Messages of one client.
+    pub rate: Rate,
+}
+
+/// How many messages a client may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rate {
+    /// Messages a second, on the average; 0: no limit.
+    pub per_second: u32,
+    /// Messages at once; 0: as many as in a second.
+    pub burst: u32,
 }
 
 impl Default for Limits {
@@ -29,12 +41,14 @@ impl Default for Limits {
             connections: 0,
             channels_per_client: 128,
             channel_length: 255,
+            rate: Rate::default(),
         }
     }
 }
 
 impl Limits {
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        self.rate.check("limits.rate", problems);
         if self.message_size.bytes() == 0 {
             problems
                 .push(Problem::of("limits.message_size", "is 0, so that no message fits; write 64KiB or so"));
@@ -57,6 +71,18 @@ impl Limits {
                     "is 0, so that nobody can subscribe; write 1 or more",
                 ));
             }
+        }
+    }
+}
+
+impl Rate {
+    /// A burst without a rate would look like a limit and be none.
+    pub(super) fn check(self, key: &str, problems: &mut Vec<Problem>) {
+        if self.burst > 0 && self.per_second == 0 {
+            problems.push(Problem::of(
+                format!("{key}.burst"),
+                "means nothing without per_second; write per_second too, or leave the key out",
+            ));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The errors that a reply can carry (<https://centrifugal.dev/docs/server/codes>).
 
-use crate::{logic::LogicError, metrics::Rejection};
+use crate::{logic::LogicError, message::Rejection, metrics};
 
 /// An error of the protocol. The temporary ones invite the client to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,8 +33,16 @@ pub enum ErrorCode {
     TokenExpired,
     /// More at once than the broker takes.
     TooManyRequests,
+    /// A middleware has stopped the message for now, and counted that.
+    Postponed,
     /// A logic module, or a middleware before it, refused the message.
     Refused,
+}
+
+impl From<Rejection> for ErrorCode {
+    fn from(rejection: Rejection) -> Self {
+        if rejection.is_temporary { Self::Postponed } else { Self::Stopped }
+    }
 }
 
 impl From<LogicError> for ErrorCode {
@@ -65,7 +73,7 @@ impl ErrorCode {
             Self::BadRequest | Self::BadChannel | Self::Stopped => 107,
             Self::NotAvailable => 108,
             Self::TokenExpired => 109,
-            Self::TooManyRequests => 111,
+            Self::TooManyRequests | Self::Postponed => 111,
         }
     }
 
@@ -82,19 +90,20 @@ impl ErrorCode {
             Self::BadRequest | Self::BadChannel | Self::Stopped => "bad request",
             Self::NotAvailable => "not available",
             Self::TokenExpired => "token expired",
-            Self::TooManyRequests => "too many requests",
+            Self::TooManyRequests | Self::Postponed => "too many requests",
         }
     }
 
     /// Whether the client should try again.
     pub fn is_temporary(self) -> bool {
-        matches!(self, Self::Internal | Self::TooManyRequests)
+        matches!(self, Self::Internal | Self::TooManyRequests | Self::Postponed)
     }
 
     /// How the refusal is counted, unless it was counted before.
-    pub fn rejection(self) -> Option<Rejection> {
+    pub fn rejection(self) -> Option<metrics::Rejection> {
+        use metrics::Rejection;
         Some(match self {
-            Self::Stopped => return None,
+            Self::Stopped | Self::Postponed => return None,
             Self::Internal => Rejection::Unavailable,
             Self::UnknownChannel => Rejection::UnknownChannel,
             Self::BadChannel => Rejection::BadChannel,

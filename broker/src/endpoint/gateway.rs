@@ -283,7 +283,7 @@ impl Gateway {
         };
         let source = Source::Client { id: client.id, info };
         let message = Message::new(source, Target::Channel(channel), data);
-        self.pipeline.publish(message, ack).map_err(|_| ErrorCode::Stopped)
+        self.pipeline.publish(message, ack).map_err(ErrorCode::from)
     }
 
     /// Hands a payload of a client to the logic modules that take such; nobody is told what they make of it.
@@ -294,7 +294,7 @@ impl Gateway {
         }
         let source = Source::Client { id: client.id, info: client.info.clone() };
         let message = Message::to(source, targets, data);
-        self.pipeline.publish(message, Ack::ignore()).map_err(|_| ErrorCode::Stopped)
+        self.pipeline.publish(message, Ack::ignore()).map_err(ErrorCode::from)
     }
 
     /// Calls a logic module for a client, and gives back its answer as JSON.
@@ -306,7 +306,7 @@ impl Gateway {
         })?;
         let source = Source::Client { id: client.id, info: client.info.clone() };
         let message = Message::new(source, Target::Logic(name.clone()), data);
-        let answer = self.pipeline.call(name, message).await.map_err(ErrorCode::from)?;
+        let answer = self.pipeline.call(name, message).await??;
         Ok(answer.unwrap_or_else(|| Bytes::from_static(b"null")))
     }
 

@@ -21,7 +21,8 @@ use super::{ErrorCode, Gateway};
 use crate::{
     auth::{ApiKeys, presented_key},
     backplane::Unavailable,
-    metrics::{ApiMethod, Counters, Rejection},
+    message::Rejection,
+    metrics::{self, ApiMethod, Counters},
 };
 
 mod batch;
@@ -94,7 +95,7 @@ async fn authenticate(State(api): State<Arc<Api>>, request: Request, next: Next)
         }
         return response;
     }
-    rejected.inc(Rejection::ApiKey);
+    rejected.inc(metrics::Rejection::ApiKey);
     let message = "send one of auth.api_keys in the header X-API-Key\n";
     (StatusCode::UNAUTHORIZED, message).into_response()
 }
@@ -130,12 +131,12 @@ struct Failed {
     code: ErrorCode,
     message: String,
     /// How it is counted where it becomes an answer, unless that was done before.
-    rejection: Option<Rejection>,
+    rejection: Option<metrics::Rejection>,
 }
 
 /// In a response: what is to be counted.
 #[derive(Clone, Copy)]
-struct Refused(Rejection);
+struct Refused(metrics::Rejection);
 
 impl Failed {
     fn of(code: ErrorCode, message: &str) -> Self {
@@ -148,13 +149,20 @@ impl Failed {
     }
 
     fn too_large(message: String) -> Self {
-        Self { rejection: Some(Rejection::TooLarge), ..Self::bad(message) }
+        Self { rejection: Some(metrics::Rejection::TooLarge), ..Self::bad(message) }
     }
 }
 
 impl From<ErrorCode> for Failed {
     fn from(code: ErrorCode) -> Self {
         Self { code, message: code.message().to_owned(), rejection: code.rejection() }
+    }
+}
+
+impl From<Rejection> for Failed {
+    fn from(rejection: Rejection) -> Self {
+        let message = rejection.message.clone();
+        Self::of(rejection.into(), &message)
     }
 }
 

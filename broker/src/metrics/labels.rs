@@ -155,6 +155,8 @@ label! {
         Unavailable = "unavailable",
         /// A middleware refused it.
         Middleware = "middleware",
+        /// A middleware refused it for now: the client sends too much.
+        RateLimit = "rate_limit",
         /// A logic module refused it.
         Logic = "logic",
     }
@@ -185,7 +187,7 @@ impl Rejection {
             | Self::NotAvailable
             | Self::TooManyRequests
             | Self::Unavailable => "router",
-            Self::Middleware => "middleware",
+            Self::Middleware | Self::RateLimit => "middleware",
             Self::Logic => "logic",
         }
     }

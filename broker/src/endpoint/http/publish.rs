@@ -71,9 +71,7 @@ impl Gateway {
         let mut message = Message::new(Source::Api, Target::Channel(channel), data);
         message.metadata = tags;
         let (ack, outcome) = Ack::channel();
-        self.pipeline
-            .publish(message, ack)
-            .map_err(|rejection| Failed::of(ErrorCode::Stopped, &rejection.message))?;
+        self.pipeline.publish(message, ack)?;
         outcome.await.map_err(|error| {
             self.hub.metrics.publish_failures.inc(error.into());
             Failed { code: ErrorCode::Internal, message: error.to_string(), rejection: None }
@@ -135,8 +133,7 @@ impl Method for Send {
         }
         let mut message = Message::to(Source::Api, targets, payload(&self.data));
         message.metadata = self.metadata;
-        let receipt = api.gateway.pipeline.send(message).await;
-        let receipt = receipt.map_err(|rejection| Failed::of(ErrorCode::Stopped, &rejection.message))?;
+        let receipt = api.gateway.pipeline.send(message).await?;
         receipt.elsewhere?;
         let reached = |(client, reach): &(ClientId, Reach)| (client.to_string(), *reach);
         let clients: BTreeMap<_, _> = receipt.clients.iter().map(reached).collect();
