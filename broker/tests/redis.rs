@@ -7,6 +7,7 @@ mod node;
 mod proxy;
 mod publishing;
 mod records;
+mod script;
 mod server;
 mod starting;
 mod twice;
