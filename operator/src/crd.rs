@@ -12,6 +12,7 @@ mod channels;
 mod docs;
 mod endpoints;
 mod limits;
+mod logic;
 mod operation;
 mod pods;
 mod redis;
@@ -23,7 +24,8 @@ pub use auth::{Auth, Jwt, SecretKeyRef};
 pub use channels::{Channels, Namespace, PresenceRule, PublishRule, SubscribeRule};
 pub use docs::markdown;
 pub use endpoints::{Endpoints, HttpEndpoint, WebsocketEndpoint};
-pub use limits::Limits;
+pub use limits::{Limits, Rate};
+pub use logic::{Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, WhenFull};
 pub use operation::{DisruptionBudget, Drain, Log, LogFormat, LogLevel, Monitoring};
 pub use pods::{ImagePullPolicy, PodTemplate, Service, ServiceType};
 pub use redis::{
@@ -152,6 +154,10 @@ pub struct BrokerClusterSpec {
     /// Bounds that protect an instance from its clients.
     #[serde(default)]
     pub limits: Limits,
+
+    /// The modules that receive messages beside the clients.
+    #[serde(default)]
+    pub logic: Logic,
 
     /// The Redis that joins the instances: exactly one of `managed` and `external`.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! `spec.channels`.
 
-use super::rules;
+use super::{limits::Rate, rules};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,10 @@ pub struct Namespace {
     /// Whether subscribers are told when others join and leave.
     #[serde(default)]
     pub join_leave: bool,
+
+    /// How many messages each client may publish into the namespace's channels. Past it they are refused for now.
+    #[serde(default)]
+    pub rate: Rate,
 }
 
 /// Which clients may subscribe.

@@ -35,6 +35,26 @@ pub struct Limits {
     #[serde(default = "channel_length")]
     #[schemars(range(min = 1, max = 65_535))]
     pub channel_length: u32,
+
+    /// How many messages one client may send: publishes, sends and calls. Past it they are refused for now.
+    #[serde(default)]
+    pub rate: Rate,
+}
+
+/// How many messages a client may send.
+#[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::burst_needs_a_rate())]
+pub struct Rate {
+    /// Messages a second, on the average. 0: no limit.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub per_second: u32,
+
+    /// Messages at once. 0: as many as in a second.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub burst: u32,
 }
 
 impl Default for Limits {
@@ -45,6 +65,7 @@ impl Default for Limits {
             connections: 0,
             channels_per_client: channels_per_client(),
             channel_length: channel_length(),
+            rate: Rate::default(),
         }
     }
 }

@@ -154,6 +154,47 @@ pub(super) fn namespace_name() -> Rule {
     }
 }
 
+/// Silent about a rate that is no limit and says nothing of a burst.
+pub(super) fn burst_needs_a_rate() -> Rule {
+    rule(
+        "self.burst == 0 || self.perSecond > 0",
+        "rate.burst means nothing without rate.perSecond: write both, for example perSecond: 10 and burst: 50",
+    )
+}
+
+pub(super) fn module_names() -> Rule {
+    rule(
+        "self.all(n, self.exists_one(m, m.name == n.name))",
+        "two logic modules have the same name: give each a name of its own",
+    )
+}
+
+pub(super) fn module_name() -> Rule {
+    Rule {
+        rule: "self.matches('^[A-Za-z0-9_.:/-]+$')".into(),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' cannot name a logic module: use letters, digits, '_', '.', ':', '/' and '-'\"".into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+/// Stands at the module, because a rule of a field is not asked when the field is absent.
+pub(super) fn one_module() -> Rule {
+    rule(
+        "has(self.broadcaster) != has(self.inactivity)",
+        "a logic module is exactly one thing: write one of broadcaster: {} and inactivity: {after: 15m}",
+    )
+}
+
+pub(super) fn monitor_works_alone() -> Rule {
+    rule(
+        "!has(self.inactivity) || ((!has(self.receives) || self.receives.size() == 0) && self.placement == 'receiving')",
+        "an inactivity monitor works in the background, on each instance for its own clients: leave receives and \
+         placement out",
+    )
+}
+
 /// Stands at the spec, because a rule of a field is not asked when the field is absent.
 pub(super) fn one_redis() -> Rule {
     rule(

@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(
             found[0],
-            "spec.channels.namespaces[0].history: unknown field; known here: joinLeave, name, presence, publish, subscribe"
+            "spec.channels.namespaces[0].history: unknown field; known here: joinLeave, name, presence, publish, rate, subscribe"
         );
         assert!(found.contains(&"spec.replica: unknown field, did you mean replicas?".into()));
         assert!(

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     controller::validate::{Valid, ValidRedis},
-    crd::{LogFormat, LogLevel, PresenceRule, PublishRule, SubscribeRule},
+    crd::{self, LogFormat, LogLevel, PresenceRule, PublishRule, SubscribeRule},
 };
 use serde::Serialize;
 
@@ -21,6 +21,8 @@ pub(super) struct BrokerConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<Channels<'a>>,
     limits: Limits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logic: Option<Logic<'a>>,
     redis: Redis<'a>,
     drain: Drain,
     log: Log,
@@ -87,6 +89,8 @@ struct Namespace<'a> {
     publish: PublishRule,
     presence: PresenceRule,
     join_leave: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<Rate>,
 }
 
 #[derive(Serialize)]
@@ -96,6 +100,36 @@ struct Limits {
     connections: u32,
     channels_per_client: u32,
     channel_length: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<Rate>,
+}
+
+#[derive(Serialize)]
+struct Rate {
+    per_second: u32,
+    burst: u32,
+}
+
+#[derive(Serialize)]
+struct Logic<'a> {
+    modules: Vec<Module<'a>>,
+}
+
+#[derive(Serialize)]
+struct Module<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broadcaster: Option<&'a crd::Broadcaster>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inactivity: Option<&'a crd::Inactivity>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    receives: &'a [crd::Receives],
+    mode: crd::Mode,
+    concurrency: u32,
+    queue: u32,
+    when_full: crd::WhenFull,
+    time_limit: &'a str,
+    placement: crd::Placement,
 }
 
 #[derive(Serialize)]
@@ -156,7 +190,9 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
             connections: spec.limits.connections,
             channels_per_client: spec.limits.channels_per_client,
             channel_length: spec.limits.channel_length,
+            rate: rate(spec.limits.rate),
         },
+        logic: logic(&spec.logic),
         redis: redis(cluster),
         drain: Drain { grace: format!("{}s", spec.drain.grace_period_seconds), pace: spec.drain.pace },
         log: Log { level: spec.log.level, format: spec.log.format },
@@ -171,9 +207,34 @@ fn channels(cluster: &Valid) -> Option<Channels<'_>> {
         publish: namespace.publish,
         presence: namespace.presence,
         join_leave: namespace.join_leave,
+        rate: rate(namespace.rate),
     });
     let namespaces: Vec<_> = namespaces.collect();
     (!namespaces.is_empty()).then_some(Channels { namespaces })
+}
+
+/// Nothing where there is no limit: what a cluster does not use does not stand in its file, so that a new release of the
+/// operator leaves its pods alone.
+fn rate(rate: crd::Rate) -> Option<Rate> {
+    (rate.per_second > 0).then_some(Rate { per_second: rate.per_second, burst: rate.burst })
+}
+
+/// Nothing without modules.
+fn logic(logic: &crd::Logic) -> Option<Logic<'_>> {
+    let modules = logic.modules.iter().map(|module| Module {
+        name: &module.name,
+        broadcaster: module.broadcaster.as_ref(),
+        inactivity: module.inactivity.as_ref(),
+        receives: &module.receives,
+        mode: module.mode,
+        concurrency: module.concurrency,
+        queue: module.queue,
+        when_full: module.when_full,
+        time_limit: &module.time_limit,
+        placement: module.placement,
+    });
+    let modules: Vec<_> = modules.collect();
+    (!modules.is_empty()).then_some(Logic { modules })
 }
 
 fn redis(cluster: &Valid) -> Redis<'_> {

@@ -26,6 +26,7 @@ fn managed(redis: Value) -> Value {
 async fn every_wrong_field_is_refused_with_what_to_write_instead() {
     let fixture = Fixture::new().await;
     let namespaces = |list: Value| with("channels", json!({"namespaces": list}));
+    let modules = |list: Value| with("logic", json!({"modules": list}));
     let cases = [
         (json!({}), "write exactly one of redis.managed"),
         (
@@ -109,6 +110,37 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         (
             namespaces(json!([{"name": "a", "publish": "all"}])),
             "supported values: \"any\", \"subscribers\", \"nobody\"",
+        ),
+        (namespaces(json!([{"name": "a", "rate": {"burst": 3}}])), "rate.burst means nothing without"),
+        (
+            with("limits", json!({"rate": {"burst": 3}})),
+            "write both, for example perSecond: 10 and burst: 50",
+        ),
+        (modules(json!([{"name": "a"}])), "write one of broadcaster: {} and inactivity"),
+        (
+            modules(json!([{"name": "a", "broadcaster": {}, "inactivity": {}}])),
+            "write one of broadcaster: {} and inactivity",
+        ),
+        (
+            modules(json!([{"name": "a", "broadcaster": {}}, {"name": "a", "broadcaster": {}}])),
+            "two logic modules have the same name",
+        ),
+        (modules(json!([{"name": "a b", "broadcaster": {}}])), "'a b' cannot name a logic module"),
+        (
+            modules(json!([{"name": "a", "inactivity": {"after": "15"}}])),
+            "'15' is not a duration: write a whole number",
+        ),
+        (
+            modules(json!([{"name": "a", "inactivity": {}, "receives": ["rpc"]}])),
+            "leave receives and placement out",
+        ),
+        (
+            modules(json!([{"name": "a", "broadcaster": {}, "receives": ["all"]}])),
+            "supported values: \"send\", \"rpc\"",
+        ),
+        (
+            modules(json!([{"name": "a", "broadcaster": {}, "queue": 0}])),
+            "should be greater than or equal to 1",
         ),
         (with("auth", json!({"jwt": {}})), "hmacSecretRef: Required value"),
         (with("auth", json!({"apiKeys": [{"name": "", "key": "k"}]})), "name"),
