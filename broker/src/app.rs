@@ -11,9 +11,13 @@ use crate::{
     auth::{ApiKeys, Namespaces},
     backplane::{Backplane, StartError},
     cluster::Cluster,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Problem},
     drain::{Drain, Drained},
-    endpoint::{Gateway, Phase, accept, http, websocket},
+    endpoint::{
+        Gateway, Phase,
+        accept::{self, Admission, Door},
+        http, websocket,
+    },
     hub::Hub,
     keyring::Watch,
     logic::{Logic, Modules, NamedTwice, Settings},
@@ -53,6 +57,9 @@ pub enum BrokerError {
     /// The keys of tokens cannot be used.
     #[error("the keys of tokens cannot be used: {0}")]
     Keys(#[from] ConfigError),
+    /// The certificate of the clients' port is of no use.
+    #[error("cannot serve TLS: {0}")]
+    Tls(Problem),
     /// The backplane cannot start.
     #[error("cannot start the backplane: {0}")]
     Backplane(#[from] StartError),
@@ -164,6 +171,8 @@ impl Builder {
 
         let (keys, authenticator) = Watch::begin(&config.auth)?;
         let metrics = Arc::new(Metrics::new());
+        let admission = Admission::new(&config.limits);
+        let door = Door::new(&config.client, admission.clone(), metrics.clone()).map_err(BrokerError::Tls)?;
         let address = Address::starting_now(InstanceId::new(&config.instance.id));
         let hub = Arc::new(Hub::new(address, metrics.clone()));
         let modules = configured::modules(&config.logic).chain(self.logic);
@@ -188,13 +197,13 @@ impl Builder {
         servers.spawn(keys.run(gateway.auth.clone(), gateway.hub.metrics.clone(), stop.clone()));
         // The admin port first: while the backplane starts, the process is live and not ready.
         let admin = Admin { gateway: gateway.clone(), drain: drain.clone() };
-        servers.spawn(accept::serve(admin_listener, admin.router(), stop.clone()));
+        servers.spawn(accept::serve(admin_listener, admin.router(), None, stop.clone()));
         backplane.start(inbound).await?;
         modules.start(&pipeline);
         let syncing = stop.clone();
         servers.spawn(async move { syncing.run_until_cancelled(cluster.sync()).await });
-        let router = client_router(&config, &gateway, connections);
-        servers.spawn(accept::serve(client_listener, router, stop.clone()));
+        let router = client_router(&config, &gateway, &admission, &connections);
+        servers.spawn(accept::serve(client_listener, router, Some(Arc::new(door)), stop.clone()));
         gateway.enter_phase(Phase::Open);
         tracing::info!(%client_address, %admin_address, "ready");
         Ok(Broker { client_address, admin_address, hub, drain, servers, stop })
@@ -227,7 +236,12 @@ impl Broker {
     }
 }
 
-fn client_router(config: &Config, gateway: &Arc<Gateway>, connections: TaskTracker) -> Router {
+fn client_router(
+    config: &Config,
+    gateway: &Arc<Gateway>,
+    admission: &Arc<Admission>,
+    connections: &TaskTracker,
+) -> Router {
     let mut router = Router::new();
     let settings = &config.endpoints.websocket;
     if settings.enabled {
@@ -236,10 +250,10 @@ fn client_router(config: &Config, gateway: &Arc<Gateway>, connections: TaskTrack
             pong_timeout: settings.pong_timeout.get(),
             message_size: config.limits.message_size.bytes(),
             outbox_size: config.limits.outbox_size.bytes(),
-            connections: config.limits.connections,
             allowed_origins: config.client.allowed_origins.clone(),
         };
-        let endpoint = websocket::Endpoint::new(gateway.clone(), settings, connections);
+        let endpoint =
+            websocket::Endpoint::new(gateway.clone(), settings, admission.clone(), connections.clone());
         router = router.merge(endpoint.router(&config.endpoints.websocket.path));
     }
     if config.endpoints.http.enabled {

@@ -20,6 +20,7 @@ mod limits;
 mod listen;
 mod log;
 pub mod logic;
+mod network;
 mod place;
 mod redis;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod secret;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tree;
 mod typed;
 mod units;
@@ -42,13 +44,15 @@ pub use environment::variable_of;
 pub use instance::Instance;
 pub use keys::{Leaf, leaves};
 pub use limits::{Limits, Rate};
-pub use listen::{Admin, Client};
+pub use listen::{Admin, Client, ProxyProtocol};
 pub use log::{Log, LogFormat};
 pub use logic::Logic;
+pub use network::Network;
 pub use place::{ConfigError, Place, Problem};
 pub use redis::{Redis, RedisUrl};
 pub use runtime::Runtime;
 pub use secret::Secret;
+pub use tls::{Files, Pair, Tls, TlsVersion};
 pub use units::{Period, Size};
 
 /// Everything that can be set.
@@ -143,13 +147,14 @@ impl Config {
     }
 
     /// Reads the files of secrets and puts what they hold in their place: afterwards `auth.jwt.hmac_secret`,
-    /// `auth.api_keys` and `redis.password` are complete. The files of `auth.jwt.keys` and `jwks_file` are looked at
-    /// only: the running broker reads them again and again.
+    /// `auth.api_keys` and `redis.password` are complete. The files of `client.tls`, of `auth.jwt.keys` and `jwks_file`
+    /// are looked at only: the running broker reads them again and again.
     ///
     /// # Errors
     /// Each file that cannot be used, with its key and the reason.
     pub fn resolve_secrets(&mut self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
+        self.client.resolve(&mut problems);
         self.auth.resolve(&mut problems);
         if let Some(redis) = &mut self.redis {
             redis.resolve(&mut problems);

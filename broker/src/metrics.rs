@@ -65,6 +65,12 @@ pub struct Metrics {
     pub redis_commands: Histograms<RedisCommand>,
     /// Unsent bytes of all clients.
     pub outbox_bytes: IntGauge,
+    /// When the certificate that clients are shown ends, in seconds since 1970; 0 without TLS.
+    pub tls_not_after: IntGauge,
+    /// How often the certificate was replaced because its files had changed.
+    pub tls_reloads: IntCounter,
+    /// Looks at its files that found what cannot be used.
+    pub tls_reload_failures: IntCounter,
     /// Keys that tokens are verified with.
     pub auth_keys: IntGauge,
     /// How often the keys were replaced because their files had changed.
@@ -163,6 +169,18 @@ impl Metrics {
                 "command",
             )),
             outbox_bytes: new.gauge("outbox_bytes", "Unsent bytes of all clients."),
+            tls_not_after: new.gauge(
+                "tls_not_after_seconds",
+                "When the certificate that clients are shown ends, in seconds since 1970; 0 without TLS.",
+            ),
+            tls_reloads: new.counter(
+                "tls_reloads_total",
+                "Times that the certificate was replaced because its files had changed.",
+            ),
+            tls_reload_failures: new.counter(
+                "tls_reload_failures_total",
+                "Looks at the files of the certificate, every two seconds, that found what cannot be used.",
+            ),
             auth_keys: new.gauge("auth_keys", "Keys that tokens are verified with."),
             auth_key_reloads: new.counter(
                 "auth_key_reloads_total",

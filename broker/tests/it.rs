@@ -8,6 +8,7 @@ mod drain;
 mod foreign;
 mod http;
 mod logic;
+mod port;
 mod process;
 mod redis;
 mod support;

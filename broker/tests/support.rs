@@ -9,10 +9,11 @@ mod metrics;
 pub(crate) mod pair;
 mod poll;
 pub(crate) mod program;
+pub(crate) mod tls;
 pub(crate) mod token;
 
 pub(crate) use broker::{Broker, KEY, OPEN, config};
-pub(crate) use client::{Client, handshake, handshake_on};
+pub(crate) use client::{Client, handshake, handshake_on, shake_hands};
 pub(crate) use frame::{Frame, frame, text};
 pub(crate) use http::{Response, request};
 pub(crate) use lab::Lab;

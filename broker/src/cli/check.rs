@@ -17,7 +17,8 @@ fn report(config: &Config) -> String {
         let _ = writeln!(text, "  {name:<10} {value}");
     };
     line("instance", config.instance.id.clone());
-    line("clients", format!("{}, {}", config.client.address, endpoints(&config.endpoints)));
+    let tls = if config.client.tls.is_some() { " with TLS" } else { "" };
+    line("clients", format!("{}{tls}, {}", config.client.address, endpoints(&config.endpoints)));
     line("admin", config.admin.address.to_string());
     line("auth", auth(config));
     let namespaces: Vec<&str> = config

@@ -1,11 +1,12 @@
 //! All settings by name, with their defaults: for suggestions, and to hold the reference page to the code.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use super::redis::Redis;
-use super::{Config, Instance};
+use super::{Client, Config, Instance, Tls, TlsVersion};
 
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,10 @@ pub struct Leaf {
 }
 
 static LEAVES: LazyLock<Vec<Leaf>> = LazyLock::new(|| {
-    let everything =
-        Config { instance: Instance { id: String::new() }, redis: Some(Redis::at("")), ..Config::default() };
+    let (cert_file, key_file, min_version) = (PathBuf::new(), PathBuf::new(), TlsVersion::default());
+    let client = Client { tls: Some(Tls { cert_file, key_file, min_version }), ..Client::default() };
+    let instance = Instance { id: String::new() };
+    let everything = Config { instance, client, redis: Some(Redis::at("")), ..Config::default() };
     let mut leaves = Vec::new();
     let value = serde_json::to_value(everything).expect("settings are plain data");
     collect("", &value, &mut leaves);

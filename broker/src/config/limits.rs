@@ -13,8 +13,12 @@ pub struct Limits {
     pub message_size: Size,
     /// Unsent bytes of one client; a client with more is disconnected as too slow.
     pub outbox_size: Size,
-    /// Clients of this instance at a time; 0: no limit.
+    /// Clients of this instance at a time, over all endpoints; 0: no limit.
     pub connections: usize,
+    /// Clients from one address at a time, and connections from it that are not that far; 0: no limit.
+    pub connections_per_address: usize,
+    /// Connections that have not sent the head of a request yet; 0: no limit.
+    pub handshakes: usize,
     /// Channels that one client may be subscribed to.
     pub channels_per_client: usize,
     /// Bytes of a channel's name.
@@ -39,6 +43,8 @@ impl Default for Limits {
             message_size: Size::from_bytes(64 * 1024),
             outbox_size: Size::from_bytes(1024 * 1024),
             connections: 0,
+            connections_per_address: 0,
+            handshakes: 1024,
             channels_per_client: 128,
             channel_length: 255,
             rate: Rate::default(),

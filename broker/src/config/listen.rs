@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::network::Network;
 use super::place::Problem;
+use super::tls::Tls;
 
 /// Where clients connect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,12 +17,31 @@ pub struct Client {
     pub address: SocketAddr,
     /// Values of a browser's `Origin` that may connect; empty: only pages of the same host; `*`: any.
     pub allowed_origins: Vec<String>,
+    /// TLS on the address; without it the broker speaks plainly.
+    pub tls: Option<Tls>,
+    /// Proxies that say for whom they connect.
+    pub proxy_protocol: ProxyProtocol,
 }
 
 impl Default for Client {
     fn default() -> Self {
-        Self { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8000)), allowed_origins: Vec::new() }
+        Self {
+            address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8000)),
+            allowed_origins: Vec::new(),
+            tls: None,
+            proxy_protocol: ProxyProtocol::default(),
+        }
     }
+}
+
+/// The PROXY protocol, by which a proxy that passes on bytes tells the address of its client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxyProtocol {
+    /// Whether connections from the networks below begin with a header of the protocol.
+    pub enabled: bool,
+    /// Where proxies connect from; nobody else is believed.
+    pub trusted: Vec<Network>,
 }
 
 impl Client {
@@ -32,6 +53,22 @@ impl Client {
                     format!("{origin:?} is not an origin; write it as browsers send it, such as https://app.example.com or https://*.example.com, or \"*\" for any"),
                 ));
             }
+        }
+        if let Some(tls) = &self.tls {
+            tls.check(problems);
+        }
+        if self.proxy_protocol.enabled && self.proxy_protocol.trusted.is_empty() {
+            problems.push(Problem::of(
+                "client.proxy_protocol.trusted",
+                "is empty, so that no proxy would be believed; list the networks that your proxies connect from, such as 10.0.0.0/8",
+            ));
+        }
+    }
+
+    /// Reads what the files of TLS hold, only to say now what is wrong with it.
+    pub(super) fn resolve(&self, problems: &mut Vec<Problem>) {
+        if let Some(tls) = &self.tls {
+            problems.extend(tls.read().and_then(|files| files.pair(tls)).err());
         }
     }
 }
@@ -114,6 +151,20 @@ mod tests {
         ] {
             assert_eq!(is_origin(text), valid, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_proxy_is_believed_by_its_network_alone() {
+        let mut client = Client::default();
+        let problems = |client: &Client| {
+            let mut problems = Vec::new();
+            client.check(&mut problems);
+            problems.into_iter().map(|problem| problem.path).collect::<Vec<_>>()
+        };
+        client.proxy_protocol.enabled = true;
+        assert_eq!(problems(&client), ["client.proxy_protocol.trusted"]);
+        client.proxy_protocol.trusted.push("10.0.0.0/8".parse().unwrap());
+        assert!(problems(&client).is_empty());
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn every_key_is_there_with_its_default_and_variable() {
     for leaf in leaves() {
         let default = match leaf.path.as_str() {
             "instance.id" => "the host name".into(),
-            "redis.url" => "required".into(),
+            "redis.url" | "client.tls.cert_file" | "client.tls.key_file" => "required".into(),
             "channels.namespaces" => code("[{name: \"\"}]"),
             _ => code(&leaf.default),
         };

@@ -272,12 +272,13 @@ fn every_setting_can_be_given_by_its_variable() {
         let text = match leaf.path.as_str() {
             "instance.id" => "x",
             "redis.url" => "redis://h",
+            "client.tls.cert_file" | "client.tls.key_file" => "x",
             _ => leaf.default.as_str(),
         };
         let name = variable_of(&leaf.path);
         // An optional setting's default is `null` in the file and nothing in a variable.
         let text = if text == "null" { "" } else { text };
-        let file = "redis: {url: redis://h}";
+        let file = "redis: {url: redis://h}\nclient: {tls: {cert_file: c, key_file: k}}";
         load(file, &[(name.as_str(), text)]).unwrap_or_else(|error| panic!("{name}={text}: {error}"));
     }
 }

@@ -1,16 +1,29 @@
 //! Accepting TCP connections and speaking HTTP/1.1 on them: what all HTTP-born endpoints stand on.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request};
-use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
 };
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
+
+use crate::metrics::Rejection;
+
+mod admission;
+mod beside;
+mod door;
+mod proxy;
+mod tls;
+
+pub use admission::{Admission, Handshake, Place};
+pub use beside::Beside;
+pub use door::Door;
+use door::Opened;
 
 /// How long a peer may take to send the head of a request.
 const HEADER_WITHIN: Duration = Duration::from_secs(10);
@@ -21,18 +34,44 @@ const FINISH_WITHIN: Duration = Duration::from_secs(1);
 /// The largest head of a request, in bytes; also what a connection may buffer.
 const HEADER_SIZE: usize = 16 * 1024;
 
-/// Who is at the other end of a connection; an extension of every request.
+/// Who is at the other end of a connection; an extension of every request. Behind a trusted proxy it is the client,
+/// and not the proxy.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves `router` until `stop` is cancelled; requests under way then have a moment to finish.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// A connection with TLS, as an upgrade hands it over.
+pub type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// Serves `router` until `stop` is cancelled; requests under way then have a moment to finish. Without a door
+/// everybody comes in as they are.
+pub async fn serve(listener: TcpListener, router: Router, door: Option<Arc<Door>>, stop: CancellationToken) {
     let connections = TaskTracker::new();
+    if let Some(door) = door.clone() {
+        let stop = stop.clone();
+        connections.spawn(async move { door.keep(stop).await });
+    }
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((stream, source)) => {
+                // Frames are written whole, so waiting for more to send would only add latency.
+                let _ = stream.set_nodelay(true);
                 let (router, stop) = (router.clone(), stop.clone());
-                connections.spawn(async move { connection(stream, Peer(peer), router, stop).await });
+                match &door {
+                    Some(door) => {
+                        let Some(handshake) = door.knock() else { continue };
+                        connections.spawn(enter(stream, source, door.clone(), handshake, router, stop));
+                    }
+                    None => {
+                        connections.spawn(converse(
+                            stream,
+                            Peer(source),
+                            None,
+                            Beside::new(None),
+                            router,
+                            stop,
+                        ));
+                    }
+                }
             }
             Err(error) => {
                 // Out of file descriptors, most likely: waiting gives connections a chance to end.
@@ -45,32 +84,62 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     connections.wait().await;
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
-    // Frames are written whole, so waiting for more to send would only add latency.
-    let _ = stream.set_nodelay(true);
-    let service = tower::service_fn(move |mut request: Request<Incoming>| {
+/// Serves a connection that comes in by the door.
+async fn enter(
+    stream: TcpStream,
+    source: SocketAddr,
+    door: Arc<Door>,
+    mut handshake: Handshake,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let opened = stop.run_until_cancelled(door.open(stream, source, &mut handshake)).await;
+    let Some(Some((opened, peer))) = opened else { return };
+    let beside = Beside::new(Some(handshake));
+    match opened {
+        Opened::Plain(stream) => converse(stream, peer, Some(door), beside, router, stop).await,
+        // Boxed, so that connections without TLS need no room for it.
+        Opened::Tls(stream) => {
+            Box::pin(converse(*stream, peer, Some(door), beside, router, stop)).await;
+        }
+    }
+}
+
+/// Speaks HTTP on a connection until it ends, or is taken over.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: Peer,
+    door: Option<Arc<Door>>,
+    beside: Beside,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        beside.requested();
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(beside.clone());
         router.clone().call(request.map(axum::body::Body::new))
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_WITHIN)
         .max_buf_size(HEADER_SIZE)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let ended = match stop.run_until_cancelled(connection.as_mut()).await {
+    let mut connection = pin!(connection);
+    let both = poll_fn(|cx| beside.poll_with(connection.as_mut(), cx));
+    let ended = match stop.run_until_cancelled(both).await {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(FINISH_WITHIN, connection).await {
-                Ok(ended) => ended,
-                // Dropped in the middle of a request that does not end.
-                Err(_) => return,
-            }
+            let both = poll_fn(|cx| beside.poll_with(connection.as_mut(), cx));
+            // What does not end in time is dropped in the middle of a request.
+            tokio::time::timeout(FINISH_WITHIN, both).await.unwrap_or(None)
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, peer = %peer.0, "an HTTP connection ended early");
+    let Some(Err(error)) = ended else { return };
+    if let Some(door) = door.filter(|_| error.is_timeout() && beside.is_new()) {
+        door.refuse(Rejection::HandshakeTimeout);
     }
+    tracing::debug!(%error, peer = %peer.0, "an HTTP connection ended early");
 }

@@ -3,19 +3,28 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use hyper::upgrade::OnUpgrade;
+use futures_util::future::BoxFuture;
+use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Semaphore,
+};
 use tokio_util::task::TaskTracker;
 use tungstenite::handshake::derive_accept_key;
 
-use super::{EndpointKind, Gateway, Phase, origin};
+use super::{
+    EndpointKind, Gateway, Phase,
+    accept::{Admission, Peer, Place, TlsStream},
+    origin,
+};
 use crate::{
     codec::{Encoder, centrifuge::JsonOverWebSocket},
     metrics::{EndpointMetrics, Rejection},
@@ -35,6 +44,7 @@ pub struct Endpoint {
     encoder: Arc<dyn Encoder>,
     settings: Settings,
     connections: TaskTracker,
+    admission: Arc<Admission>,
     /// How many more questions to the backplane may be under way.
     questions: Arc<Semaphore>,
     metrics: EndpointMetrics,
@@ -51,18 +61,23 @@ pub struct Settings {
     pub message_size: usize,
     /// Unsent bytes of one client before it is closed as too slow.
     pub outbox_size: usize,
-    /// How many connections there may be; zero is without limit.
-    pub connections: usize,
     /// Origins that browsers may come from; empty is the host itself only.
     pub allowed_origins: Vec<String>,
 }
 
 impl Endpoint {
-    /// An endpoint whose connections are counted by `connections`, so that a drain can wait for them.
-    pub fn new(gateway: Arc<Gateway>, settings: Settings, connections: TaskTracker) -> Self {
+    /// An endpoint whose clients take their places from `admission`, and whose connections are counted by
+    /// `connections`, so that a drain can wait for them.
+    pub fn new(
+        gateway: Arc<Gateway>,
+        settings: Settings,
+        admission: Arc<Admission>,
+        connections: TaskTracker,
+    ) -> Self {
         let metrics = gateway.hub.metrics.endpoint(EndpointKind::WebSocket.as_str());
         let questions = Arc::new(Semaphore::new(QUESTIONS));
-        Self { gateway, encoder: Arc::new(JsonOverWebSocket), settings, connections, questions, metrics }
+        let encoder = Arc::new(JsonOverWebSocket);
+        Self { gateway, encoder, settings, connections, admission, questions, metrics }
     }
 
     /// The route of the endpoint.
@@ -71,9 +86,13 @@ impl Endpoint {
     }
 }
 
-async fn upgrade(State(endpoint): State<Arc<Endpoint>>, mut request: Request) -> Response {
-    let accept = match check(&endpoint, request.headers()) {
-        Ok(accept) => accept,
+async fn upgrade(
+    State(endpoint): State<Arc<Endpoint>>,
+    Extension(peer): Extension<Peer>,
+    mut request: Request,
+) -> Response {
+    let (accept, place) = match check(&endpoint, request.headers(), peer) {
+        Ok(checked) => checked,
         Err(refusal) => return refusal.into_response(),
     };
     let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
@@ -81,16 +100,12 @@ async fn upgrade(State(endpoint): State<Arc<Endpoint>>, mut request: Request) ->
     };
     let connections = endpoint.connections.clone();
     connections.spawn(async move {
+        let _place = place;
         let Ok(upgraded) = upgrade.await else { return };
-        // Without TLS this is the socket itself: reading and writing it needs no buffer between.
+        // This is the socket itself: reading and writing it needs no buffer between.
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => {
-                let connection = Connection::new(parts.io.into_inner(), &parts.read_buf, endpoint);
-                // The buffer of the handshake would otherwise be kept as long as the connection.
-                drop(parts.read_buf);
-                connection.await;
-            }
-            Err(upgraded) => Connection::new(TokioIo::new(upgraded), &[], endpoint).await,
+            Ok(parts) => take_over(parts, endpoint).await,
+            Err(upgraded) => serve_other(upgraded, endpoint).await,
         }
     });
     let headers = [
@@ -101,8 +116,29 @@ async fn upgrade(State(endpoint): State<Arc<Endpoint>>, mut request: Request) ->
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-/// Checks the handshake (RFC 6455 §4.2.1) and gives the value that accepts it.
-fn check(endpoint: &Endpoint, headers: &HeaderMap) -> Result<HeaderValue, (StatusCode, &'static str)> {
+/// A connection on the stream that an upgrade has handed over.
+fn take_over<S: AsyncRead + AsyncWrite + Unpin>(
+    parts: Parts<TokioIo<S>>,
+    endpoint: Arc<Endpoint>,
+) -> Connection<S> {
+    // The buffer of the handshake would otherwise be kept as long as the connection.
+    Connection::new(parts.io.into_inner(), &parts.read_buf, endpoint)
+}
+
+/// Serves a connection that is more than a socket. It is boxed, so that a socket needs no room for it.
+fn serve_other(upgraded: Upgraded, endpoint: Arc<Endpoint>) -> BoxFuture<'static, ()> {
+    match upgraded.downcast::<TokioIo<TlsStream>>() {
+        Ok(parts) => Box::pin(take_over(parts, endpoint)),
+        Err(upgraded) => Box::pin(Connection::new(TokioIo::new(upgraded), &[], endpoint)),
+    }
+}
+
+/// Checks the handshake (RFC 6455 §4.2.1) and gives the value that accepts it, and the client's place.
+fn check(
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    peer: Peer,
+) -> Result<(HeaderValue, Place), (StatusCode, &'static str)> {
     let has = |name, token: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(token))
@@ -123,20 +159,20 @@ fn check(endpoint: &Endpoint, headers: &HeaderMap) -> Result<HeaderValue, (Statu
         endpoint.gateway.hub.metrics.rejected.inc(Rejection::Origin);
         return Err((StatusCode::FORBIDDEN, "this origin is not allowed: see client.allowed_origins\n"));
     }
-    let limit = endpoint.settings.connections;
-    let refused = match endpoint.gateway.phase() {
-        Phase::Open if limit > 0 && endpoint.connections.len() >= limit => Some(Rejection::ConnectionLimit),
-        Phase::Open => None,
-        Phase::Starting | Phase::Draining => Some(Rejection::Draining),
+    let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
+        .map_err(|_| (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is broken\n"))?;
+    let place = match endpoint.gateway.phase() {
+        Phase::Open => endpoint.admission.connect(peer.0.ip()),
+        Phase::Starting | Phase::Draining => Err(Rejection::Draining),
     };
-    if let Some(reason) = refused {
+    let place = place.map_err(|reason| {
         endpoint.gateway.hub.metrics.rejected.inc(reason);
-        return Err((
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this instance takes no more connections: try another\n",
-        ));
-    }
-    let accept = derive_accept_key(key.as_bytes());
-    HeaderValue::try_from(accept)
-        .map_err(|_| (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is broken\n"))
+        match reason {
+            Rejection::AddressLimit => {
+                (StatusCode::TOO_MANY_REQUESTS, "too many connections from this address: close others\n")
+            }
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "this instance takes no more connections: try another\n"),
+        }
+    })?;
+    Ok((accept, place))
 }

@@ -113,8 +113,18 @@ label! {
         BrokenFrame = "broken_frame",
         /// A page of an origin that is not allowed.
         Origin = "origin",
-        /// Too many connections.
+        /// Too many clients.
         ConnectionLimit = "connection_limit",
+        /// Too many clients, or connections that are not that far, from one address.
+        AddressLimit = "address_limit",
+        /// Too many connections that have not sent the head of a request.
+        HandshakeLimit = "handshake_limit",
+        /// A connection that took too long for that.
+        HandshakeTimeout = "handshake_timeout",
+        /// A peer that TLS cannot be spoken with.
+        Tls = "tls",
+        /// A trusted proxy that does not say for whom it connects.
+        ProxyHeader = "proxy_header",
         /// This instance is draining.
         Draining = "draining",
         /// Not valid JSON, or not of the protocol's shape.
@@ -171,6 +181,11 @@ impl Rejection {
             | Self::BrokenFrame
             | Self::Origin
             | Self::ConnectionLimit
+            | Self::AddressLimit
+            | Self::HandshakeLimit
+            | Self::HandshakeTimeout
+            | Self::Tls
+            | Self::ProxyHeader
             | Self::Draining => "endpoint",
             Self::Malformed | Self::UnknownCommand | Self::NotConnected | Self::AlreadyConnected => "codec",
             Self::NoToken

@@ -26,6 +26,7 @@ pub(crate) struct Client<S = TcpStream> {
 /// Asks for a WebSocket. `headers` are lines that end with `\r\n`; `behind` is sent in one packet with them.
 pub(crate) async fn handshake(address: SocketAddr, headers: &str, behind: &[u8]) -> Result<Client, Response> {
     let stream = within("connecting", TcpStream::connect(address)).await.unwrap();
+    stream.set_nodelay(true).unwrap();
     shake_hands(stream, address, headers, behind).await
 }
 
@@ -35,19 +36,19 @@ pub(crate) async fn handshake_on(socket: TcpSocket, address: SocketAddr) -> Clie
     shake_hands(stream, address, "", b"").await.unwrap_or_else(|refusal| panic!("refused: {refusal:?}"))
 }
 
-async fn shake_hands(
-    mut stream: TcpStream,
+/// Asks for a WebSocket on a connection that has just been made.
+pub(crate) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
     address: SocketAddr,
     headers: &str,
     behind: &[u8],
-) -> Result<Client, Response> {
+) -> Result<Client<S>, Response> {
     let head = format!(
         "GET /connection/websocket HTTP/1.1\r\nHost: {address}\r\nConnection: keep-alive, Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          {headers}\r\n"
     );
     within("a handshake", async move {
-        stream.set_nodelay(true).unwrap();
         stream.write_all(&[head.as_bytes(), behind].concat()).await.unwrap();
         let mut received = Vec::new();
         let end = loop {

@@ -8,6 +8,7 @@ use switchboard::{
     cluster::Cluster,
     endpoint::{
         Gateway, Phase,
+        accept::Admission,
         websocket::{Endpoint, Settings, connection::Connection},
     },
     hub::Hub,
@@ -17,7 +18,10 @@ use switchboard::{
     middleware::Chain,
     pipeline::Pipeline,
 };
-use tokio::{io::DuplexStream, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream},
+    task::JoinHandle,
+};
 use tokio_util::task::TaskTracker;
 
 use super::{Client, broker::config, metrics};
@@ -54,18 +58,25 @@ impl Lab {
             pong_timeout: config.endpoints.websocket.pong_timeout.get(),
             message_size: config.limits.message_size.bytes(),
             outbox_size: config.limits.outbox_size.bytes(),
-            connections: 0,
             allowed_origins: Vec::new(),
         };
-        let endpoint = Arc::new(Endpoint::new(gateway.clone(), settings, TaskTracker::new()));
+        let admission = Admission::new(&config.limits);
+        let endpoint = Arc::new(Endpoint::new(gateway.clone(), settings, admission, TaskTracker::new()));
         Self { gateway, endpoint }
     }
 
     /// A connection through a pipe that holds so many bytes, and the task that serves it.
     pub(crate) fn open(&self, pipe: usize) -> (Client<DuplexStream>, JoinHandle<()>) {
         let (here, there) = tokio::io::duplex(pipe);
-        let served = tokio::spawn(Connection::new(there, &[], self.endpoint.clone()));
-        (Client::on(here, Vec::new()), served)
+        (Client::on(here, Vec::new()), self.serve(there))
+    }
+
+    /// The task that serves a connection on this stream.
+    pub(crate) fn serve<S>(&self, stream: S) -> JoinHandle<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        tokio::spawn(Connection::new(stream, &[], self.endpoint.clone()))
     }
 
     /// How many connections ended for this reason.

@@ -1,0 +1,5 @@
+//! What stands before the protocols on the clients' port: TLS, the proxy's header, limits.
+
+mod handshakes;
+mod proxy;
+mod tls;
