@@ -16,7 +16,7 @@ use crate::{
     endpoint::{
         Gateway, Phase,
         accept::{self, Admission, Door},
-        http, websocket,
+        http, sse, websocket,
     },
     hub::Hub,
     keyring::Watch,
@@ -255,6 +255,17 @@ fn client_router(
         let endpoint =
             websocket::Endpoint::new(gateway.clone(), settings, admission.clone(), connections.clone());
         router = router.merge(endpoint.router(&config.endpoints.websocket.path));
+    }
+    if config.endpoints.sse.enabled {
+        let settings = sse::Settings {
+            ping_interval: config.endpoints.sse.ping_interval.get(),
+            message_size: config.limits.message_size.bytes(),
+            outbox_size: config.limits.outbox_size.bytes(),
+            allowed_origins: config.client.allowed_origins.clone(),
+            compression: config.endpoints.sse.compression,
+        };
+        let endpoint = sse::Endpoint::new(gateway.clone(), settings, admission.clone(), connections.clone());
+        router = router.merge(endpoint.router(&config.endpoints.sse.path));
     }
     if config.endpoints.http.enabled {
         let keys = ApiKeys::new(&config.auth.api_keys);

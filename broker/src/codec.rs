@@ -6,6 +6,7 @@ use crate::{
 };
 
 pub mod centrifuge;
+pub mod sse;
 pub mod websocket;
 
 /// Something that is delivered to a client without being asked for.

@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod http;
 pub mod origin;
 pub mod outbox;
+pub mod sse;
 pub mod websocket;
 
 pub use disconnect::Disconnect;
@@ -19,6 +20,8 @@ pub use outbox::Outbox;
 pub enum EndpointKind {
     /// The Centrifuge client protocol over WebSocket.
     WebSocket,
+    /// The unidirectional form of the protocol over server-sent events.
+    Sse,
 }
 
 impl EndpointKind {
@@ -26,6 +29,7 @@ impl EndpointKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WebSocket => "websocket",
+            Self::Sse => "sse",
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The scripts in `foreign/` take URLs, so that they run against brokers anywhere.
 
+mod events;
 mod node;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -26,8 +27,13 @@ fn url(address: SocketAddr) -> String {
 }
 
 async fn pair() -> [Broker; 2] {
+    pair_with("").await
+}
+
+/// Two instances with these settings too.
+async fn pair_with(yaml: &str) -> [Broker; 2] {
     let memory = Arc::new(Memory::default());
-    let broker = async |id| Broker::joining(&memory, &format!("{OPEN}instance: {{id: {id}}}\n")).await;
+    let broker = async |id| Broker::joining(&memory, &format!("{OPEN}{yaml}instance: {{id: {id}}}\n")).await;
     [broker("chat-0").await, broker("chat-1").await]
 }
 

@@ -11,5 +11,6 @@ mod logic;
 mod port;
 mod process;
 mod redis;
+mod sse;
 mod support;
 mod websocket;

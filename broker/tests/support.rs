@@ -9,6 +9,7 @@ mod metrics;
 pub(crate) mod pair;
 mod poll;
 pub(crate) mod program;
+pub(crate) mod sse;
 pub(crate) mod tls;
 pub(crate) mod token;
 

@@ -13,4 +13,4 @@ mod refused;
 mod slow;
 mod timers;
 mod tokens;
-mod waiting;
+pub(crate) mod waiting;

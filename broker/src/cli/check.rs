@@ -42,6 +42,9 @@ fn endpoints(endpoints: &Endpoints) -> String {
     if endpoints.websocket.enabled {
         offered.push(format!("WebSocket at {}", endpoints.websocket.path));
     }
+    if endpoints.sse.enabled {
+        offered.push(format!("server-sent events at {}", endpoints.sse.path));
+    }
     if endpoints.http.enabled {
         offered.push(format!("server API at {}", endpoints.http.path));
     }

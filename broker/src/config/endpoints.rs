@@ -11,6 +11,8 @@ use super::units::Period;
 pub struct Endpoints {
     /// Clients over WebSocket.
     pub websocket: Websocket,
+    /// Clients that only listen, over server-sent events.
+    pub sse: Sse,
     /// The server API.
     pub http: Http,
 }
@@ -40,6 +42,31 @@ impl Default for Websocket {
     }
 }
 
+/// The endpoint of server-sent events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sse {
+    /// Whether it is there at all.
+    pub enabled: bool,
+    /// The path that clients open.
+    pub path: String,
+    /// How often the broker says that it is still there.
+    pub ping_interval: Period,
+    /// Whether events are compressed for clients that understand that.
+    pub compression: bool,
+}
+
+impl Default for Sse {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            path: "/connection/uni_sse".into(),
+            ping_interval: Period::from_secs(25),
+            compression: true,
+        }
+    }
+}
+
 /// The server API over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -59,33 +86,42 @@ impl Default for Http {
 impl Endpoints {
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         self.websocket.check(problems);
+        self.sse.check(problems);
         let usable = check_path("endpoints.http.path", &self.http.path, problems);
-        let both = usable && self.websocket.enabled && self.http.enabled;
-        let (websocket, http) = (&self.websocket.path, &self.http.path);
-        if both && (websocket == http || lies_under(websocket, http)) {
+        let http = &self.http.path;
+        let (websocket, sse) = (&self.websocket, &self.sse);
+        for (key, enabled, path) in
+            [("websocket", websocket.enabled, &websocket.path), ("sse", sse.enabled, &sse.path)]
+        {
+            let both = usable && enabled && self.http.enabled;
+            if both && (path == http || lies_under(path, http)) {
+                problems.push(Problem::of(
+                    format!("endpoints.{key}.path"),
+                    format!("{path:?} is inside the server API's path {http:?}; choose paths that are apart"),
+                ));
+            }
+        }
+        if websocket.enabled && sse.enabled && websocket.path == sse.path {
             problems.push(Problem::of(
-                "endpoints.websocket.path",
-                format!(
-                    "{websocket:?} is inside the server API's path {http:?}; choose paths that are apart"
-                ),
+                "endpoints.sse.path",
+                format!("{:?} is the WebSocket endpoint's path too; give each its own", sse.path),
             ));
         }
+    }
+}
+
+impl Sse {
+    fn check(&self, problems: &mut Vec<Problem>) {
+        check_path("endpoints.sse.path", &self.path, problems);
+        check_ping("endpoints.sse.ping_interval", self.ping_interval, problems);
     }
 }
 
 impl Websocket {
     fn check(&self, problems: &mut Vec<Problem>) {
         check_path("endpoints.websocket.path", &self.path, problems);
+        check_ping("endpoints.websocket.ping_interval", self.ping_interval, problems);
         let (ping, pong) = (self.ping_interval.get(), self.pong_timeout.get());
-        if ping.is_zero() || ping.subsec_nanos() != 0 {
-            problems.push(Problem::of(
-                "endpoints.websocket.ping_interval",
-                format!(
-                    "{} is not a whole number of seconds, which the protocol tells clients; write 1s or more",
-                    self.ping_interval
-                ),
-            ));
-        }
         if pong.is_zero() || pong >= ping {
             problems.push(Problem::of(
                 "endpoints.websocket.pong_timeout",
@@ -95,6 +131,18 @@ impl Websocket {
                 ),
             ));
         }
+    }
+}
+
+fn check_ping(key: &str, interval: Period, problems: &mut Vec<Problem>) {
+    let time = interval.get();
+    if time.is_zero() || time.subsec_nanos() != 0 {
+        problems.push(Problem::of(
+            key,
+            format!(
+                "{interval} is not a whole number of seconds, which the protocol tells clients; write 1s or more"
+            ),
+        ));
     }
 }
 
@@ -155,6 +203,8 @@ mod tests {
     fn pings_are_whole_seconds() {
         let path = vec!["endpoints.websocket.ping_interval".to_owned()];
         assert_eq!(problems(|e| e.websocket.ping_interval = Period::from_millis(9500)), path);
+        let path = ["endpoints.sse.ping_interval"];
+        assert_eq!(problems(|e| e.sse.ping_interval = Period::from_secs(0)), path);
     }
 
     #[test]
@@ -166,6 +216,20 @@ mod tests {
         assert_eq!(problems(|e| e.websocket.path = "/a:b".into()), Vec::<String>::new());
         assert_eq!(problems(|e| e.http.path = "/connection".into()), ["endpoints.websocket.path"]);
         assert_eq!(problems(|e| e.http.path = "/conn".into()), Vec::<String>::new());
+        assert_eq!(
+            problems(|e| {
+                e.sse.enabled = true;
+                e.sse.path = e.websocket.path.clone();
+            }),
+            ["endpoints.sse.path"]
+        );
+        assert_eq!(
+            problems(|e| {
+                e.sse.enabled = true;
+                e.sse.path = "/api/events".into();
+            }),
+            ["endpoints.sse.path"]
+        );
         assert_eq!(
             problems(|e| {
                 e.http.path = "/connection".into();

@@ -11,10 +11,14 @@ label! {
         Gone = "connection_closed",
         /// This instance is leaving: come back, another will answer.
         Shutdown = "shutdown",
+        /// The broker, or what it stands on, failed for now: come back.
+        ServerError = "server_error",
         /// The token of the connection has expired.
         Expired = "expired",
         /// The client reads more slowly than it is sent to.
         Slow = "slow",
+        /// This instance has as many clients as it may have: come back, another may answer.
+        Full = "full",
         /// The client did not answer a ping.
         NoPong = "no_pong",
         /// The token is not valid.
@@ -48,9 +52,11 @@ impl Disconnect {
         match self {
             Self::Gone => 3000,
             Self::Shutdown => 3001,
+            Self::ServerError => 3004,
             Self::Expired => 3005,
             Self::Slow => 3008,
             Self::ForcedReconnect => 3009,
+            Self::Full => 3011,
             Self::NoPong => 3012,
             Self::InvalidToken => 3500,
             Self::BadRequest => 3501,
@@ -71,11 +77,13 @@ impl Disconnect {
         match self {
             Self::Gone => "connection closed",
             Self::Shutdown => "shutdown",
+            Self::ServerError => "internal server error",
             Self::Expired => "connection expired",
             Self::Slow => "slow",
             Self::Forced => "force disconnect",
             Self::ForcedReconnect => "force reconnect",
             Self::Inactive => "inactive",
+            Self::Full => "force reconnect",
             Self::NoPong => "no pong",
             Self::InvalidToken => "invalid token",
             Self::BadRequest => "bad request",

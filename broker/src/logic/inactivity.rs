@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{Context, Logic};
 use crate::{
     cluster::Who,
-    endpoint::Disconnect,
+    endpoint::{Disconnect, EndpointKind},
     registry::{Query, now_ms},
 };
 
@@ -41,7 +41,9 @@ impl InactivityMonitor {
         let mut query = Query { silent_since: Some(before), limit: Query::LIMIT, ..Query::default() };
         loop {
             let page = context.local_clients(&query);
-            for found in &page.clients {
+            // Who can only listen has nothing to send.
+            let only_listens = EndpointKind::Sse.as_str();
+            for found in page.clients.iter().filter(|found| found.client.endpoint != only_listens) {
                 // The client is one of this instance, so nobody else is asked, and nothing can fail.
                 let _ = context.disconnect(&Who::Client(found.client.id), Disconnect::Inactive).await;
             }

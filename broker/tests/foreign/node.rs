@@ -60,6 +60,14 @@ impl Script {
         Self { child, lines }
     }
 
+    /// The next line on standard output.
+    pub(super) async fn line(&mut self) -> String {
+        match within("a line", self.lines.next_line()).await.unwrap() {
+            Some(line) => line,
+            None => panic!("the script has ended: {}", self.errors().await),
+        }
+    }
+
     /// The next line on standard output is this.
     pub(super) async fn says(&mut self, expected: &str) {
         let line = within(expected, self.lines.next_line()).await.unwrap();

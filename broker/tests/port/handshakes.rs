@@ -9,6 +9,7 @@ use tokio::{
 
 use crate::support::{
     Broker, OPEN, eventually, shake_hands,
+    sse::Listener,
     tls::{Certificate, connect, settings},
     within,
 };
@@ -62,11 +63,13 @@ async fn so_many_may_be_under_way_and_the_newest_are_refused() {
 
 #[tokio::test]
 async fn a_connection_that_is_served_does_not_count() {
-    let broker = Broker::start(&format!("{OPEN}limits: {{handshakes: 1}}\n")).await;
-    let mut clients = Vec::new();
-    for _ in 0..20 {
+    let yaml = "limits: {handshakes: 1}\nendpoints: {sse: {enabled: true}}\n";
+    let broker = Broker::start(&format!("{OPEN}{yaml}")).await;
+    let (mut clients, mut listeners) = (Vec::new(), Vec::new());
+    for _ in 0..10 {
         // Each waits until the one before it is through.
         clients.push(broker.connect().await);
+        listeners.push(Listener::to(broker.client_address, &["news"]).await);
     }
     assert_eq!(broker.metric("connections", &[]).await, 20);
     assert_eq!(broker.rejected("handshake_limit").await, 0);

@@ -26,7 +26,7 @@ type Hook = Box<dyn FnOnce() + Send>;
 
 /// Confirms subscriptions when it is told to.
 #[derive(Default)]
-struct Held {
+pub(crate) struct Held {
     memory: MemoryBackplane,
     acks: Mutex<Vec<(Channel, Ack)>>,
     /// Done before the next envelope is taken.
@@ -39,6 +39,14 @@ impl Held {
     fn confirm(&self) {
         let acks = std::mem::take(&mut *self.acks.lock());
         acks.into_iter().for_each(|(channel, ack)| self.memory.subscribe(&channel, ack));
+    }
+
+    /// Refuses what waits, and says how much that was.
+    pub(crate) fn refuse(&self) -> usize {
+        let acks = std::mem::take(&mut *self.acks.lock());
+        let count = acks.len();
+        acks.into_iter().for_each(|(_, ack)| ack.done(Err(Unavailable::Disconnected)));
+        count
     }
 }
 
