@@ -180,8 +180,8 @@ pub(crate) async fn connections_end_anywhere(brokers: &[Broker]) {
     assert_eq!(bob.end().await, 3503);
     let answer = brokers[2].api("disconnect", &json!({"user": "ann", "reconnect": true})).await;
     assert_eq!(answer, json!({"result": {"disconnected": 2}}));
-    assert_eq!(ann.end().await, 3009);
-    assert_eq!(again.end().await, 3009);
+    assert_eq!(ann.end().await, 3011);
+    assert_eq!(again.end().await, 3011);
     drop((ann, again, bob));
     known(brokers, 0).await;
     let gone = brokers[1].api("disconnect", &json!({"client": ann_id})).await;

@@ -55,7 +55,7 @@ impl Disconnect {
             Self::ServerError => 3004,
             Self::Expired => 3005,
             Self::Slow => 3008,
-            Self::ForcedReconnect => 3009,
+            Self::ForcedReconnect => 3011,
             Self::Full => 3011,
             Self::NoPong => 3012,
             Self::InvalidToken => 3500,

@@ -102,7 +102,7 @@ async fn a_client_that_goes_leaves_nothing_behind() {
 #[tokio::test]
 async fn the_backend_sends_to_a_client_and_ends_its_stream() {
     let broker = Broker::start(&format!("{OPEN}{ON}")).await;
-    for (reconnect, code) in [(true, 3009), (false, 3503)] {
+    for (reconnect, code) in [(true, 3011), (false, 3503)] {
         let (mut listener, connect) = Listener::to(broker.client_address, &["news"]).await;
         let id = &connect["client"];
         let found = broker.api("clients", &json!({"endpoint": "sse"})).await;
