@@ -20,7 +20,7 @@ use crate::{
     },
     hub::Hub,
     keyring::Watch,
-    logic::{Logic, Modules, NamedTwice, Settings},
+    logic::{Logic, Modules, NamedTwice, Settings, Unusable},
     message::{Address, InstanceId, LogicName},
     metrics::Metrics,
     middleware::{Chain, Middleware},
@@ -66,6 +66,9 @@ pub enum BrokerError {
     /// The logic modules do not go together.
     #[error(transparent)]
     Logic(#[from] NamedTwice),
+    /// A webhook cannot be used as it is configured.
+    #[error(transparent)]
+    Webhook(#[from] Unusable),
 }
 
 /// What a broker is made of, beside what its configuration says.
@@ -175,7 +178,8 @@ impl Builder {
         let door = Door::new(&config.client, admission.clone(), metrics.clone()).map_err(BrokerError::Tls)?;
         let address = Address::starting_now(InstanceId::new(&config.instance.id));
         let hub = Arc::new(Hub::new(address, metrics.clone()));
-        let modules = configured::modules(&config.logic).chain(self.logic);
+        let mut modules = configured::modules(&config, &metrics)?;
+        modules.extend(self.logic);
         let modules = Modules::new(modules, &metrics)?;
         let (cluster, inbound) = Cluster::new(hub.clone(), backplane.clone(), modules.clone());
         let receive = Chain::new(configured::receive(&config).chain(self.receive).collect());

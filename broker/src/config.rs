@@ -147,8 +147,8 @@ impl Config {
     }
 
     /// Reads the files of secrets and puts what they hold in their place: afterwards `auth.jwt.hmac_secret`,
-    /// `auth.api_keys` and `redis.password` are complete. The files of `client.tls`, of `auth.jwt.keys` and `jwks_file`
-    /// are looked at only: the running broker reads them again and again.
+    /// `auth.api_keys`, `redis.password` and the webhooks' secrets are complete. The files of `client.tls`, of
+    /// `auth.jwt.keys` and `jwks_file` are looked at only: the running broker reads them again and again.
     ///
     /// # Errors
     /// Each file that cannot be used, with its key and the reason.
@@ -156,6 +156,7 @@ impl Config {
         let mut problems = Vec::new();
         self.client.resolve(&mut problems);
         self.auth.resolve(&mut problems);
+        self.logic.resolve(&mut problems);
         if let Some(redis) = &mut self.redis {
             redis.resolve(&mut problems);
         }

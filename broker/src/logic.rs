@@ -19,6 +19,7 @@ mod inactivity;
 mod module;
 mod modules;
 mod placement;
+mod webhook;
 
 pub use broadcaster::Broadcaster;
 pub use context::{Context, SendError};
@@ -26,6 +27,7 @@ pub use inactivity::InactivityMonitor;
 pub use modules::{Modules, NamedTwice};
 pub use placement::Place;
 pub(crate) use placement::ROLE_LEASE;
+pub use webhook::{Unusable, Webhook};
 
 /// Code that receives messages and may send.
 ///
@@ -49,6 +51,23 @@ pub trait Logic: Send + Sync + 'static {
     fn receive<'a>(&'a self, message: Message, context: &'a Context) -> BoxFuture<'a, Outcome> {
         drop((message, context));
         ready(Err(LogicError::Passive)).boxed()
+    }
+
+    /// Handles messages that waited together, where [`Settings::batch`] allows more than one: an outcome for each, in
+    /// their order. All of them have one time limit. Without code of its own it handles one after the other.
+    fn receive_batch<'a>(
+        &'a self,
+        messages: Vec<Message>,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Vec<Outcome>> {
+        async move {
+            let mut outcomes = Vec::with_capacity(messages.len());
+            for message in messages {
+                outcomes.push(self.receive(message, context).await);
+            }
+            outcomes
+        }
+        .boxed()
     }
 
     /// Works in the background; called for passive modules only. It should end when [`Context::stopped`] says so, and
@@ -85,7 +104,7 @@ pub enum LogicError {
     /// The instance is shutting down.
     #[error("the instance is shutting down")]
     Stopping,
-    /// The instance that runs the module is not known or does not answer at present.
+    /// The instance that runs the module is not known or does not answer at present, or the receiver of a webhook.
     #[error("the instance of the logic module cannot be reached")]
     Unreachable,
     /// The module, or a middleware before it, refuses the message: a sentence for the sender.
@@ -143,7 +162,11 @@ pub struct Settings {
     pub queue: usize,
     /// What happens when more come.
     pub when_full: WhenFull,
-    /// How long it may take for one message.
+    /// How many messages that wait are handed to it together, at most. See [`Logic::receive_batch`].
+    pub batch: usize,
+    /// How long is waited for others when fewer are there.
+    pub batch_wait: Duration,
+    /// How long it may take for one message, or for those that it is handed together.
     pub time_limit: Duration,
     /// Where it runs.
     pub placement: Placement,
@@ -154,13 +177,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A module of this kind with 1,000 messages that may wait, refused past that, 10 seconds for each, on the receiving
-    /// instance, which clients do not reach by themselves.
+    /// A module of this kind with 1,000 messages that may wait, refused past that, handed over one by one, 10 seconds
+    /// for each, on the receiving instance, which clients do not reach by themselves.
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
             queue: 1000,
             when_full: WhenFull::Refuse,
+            batch: 1,
+            batch_wait: Duration::ZERO,
             time_limit: Duration::from_secs(10),
             placement: Placement::Receiving,
             takes_sends: false,

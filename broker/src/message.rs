@@ -114,6 +114,8 @@ pub struct Message {
     pub tags: BTreeMap<String, String>,
     /// Whether it goes on.
     pub state: State,
+    /// Whether whoever sent it waits for what logic answers.
+    pub wants_answer: bool,
 }
 
 impl Message {
@@ -132,6 +134,7 @@ impl Message {
             metadata: BTreeMap::new(),
             tags: BTreeMap::new(),
             state: State::Accepted,
+            wants_answer: false,
         }
     }
 

@@ -9,6 +9,7 @@ use prometheus::{
 
 mod label;
 mod labels;
+mod webhook;
 
 pub(crate) use label::label;
 pub use label::{Counters, Histograms, Label};
@@ -16,6 +17,7 @@ pub use labels::{
     ApiMethod, ClientCommand, DeliveryFailure, Direction, EnvelopeDrop, LogicRun, Origin, PublishFailure,
     RedisCommand, Rejection, Source,
 };
+pub use webhook::{WebhookAction, WebhookAttempt, WebhookMetrics};
 
 use crate::endpoint::Disconnect;
 
@@ -80,6 +82,7 @@ pub struct Metrics {
     logic_runs: IntCounterVec,
     logic_waiting: IntGaugeVec,
     logic_seconds: HistogramVec,
+    webhooks: webhook::Webhooks,
 }
 
 /// The metrics of one logic module.
@@ -203,6 +206,7 @@ impl Metrics {
                 },
                 &["module"],
             )),
+            webhooks: webhook::Webhooks::new(&new),
             registry: new.registry,
         }
     }
@@ -224,6 +228,11 @@ impl Metrics {
             waiting: self.logic_waiting.with_label_values(&[module]),
             seconds: self.logic_seconds.with_label_values(&[module]),
         }
+    }
+
+    /// The metrics of a webhook, to be asked for once when it is built.
+    pub fn webhook(&self, module: &str) -> WebhookMetrics {
+        self.webhooks.of(module)
     }
 
     /// The commands of an endpoint that nobody stays connected to, such as the server API.

@@ -97,6 +97,7 @@ impl Pipeline {
 
     /// Sends a message on its way, waits, and tells what became of it for each target.
     pub async fn send(self: &Arc<Self>, mut message: Message) -> Result<Receipt, Rejection> {
+        message.wants_answer = true;
         self.receive(&mut message)?;
         let targets = message.targets.clone();
         let plan = router::route(&targets, |id| self.cluster.hub.registry.get(id).is_some());
@@ -126,6 +127,7 @@ impl Pipeline {
     /// Calls a logic module and gives back what it made of the message.
     pub async fn call(&self, name: &LogicName, mut message: Message) -> Result<Outcome, Rejection> {
         message.targets = smallvec![Target::Logic(name.clone())];
+        message.wants_answer = true;
         self.receive(&mut message)?;
         Ok(self.call_at(name, None, message).await)
     }
@@ -241,6 +243,7 @@ fn describe(name: &LogicName, message: &Message) -> Call {
         info: String::new(),
         from: None,
         metadata: message.metadata.clone(),
+        wants_answer: message.wants_answer,
     };
     match &message.source {
         Source::Client { id, info } => {

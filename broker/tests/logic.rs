@@ -1,6 +1,7 @@
 //! Logic modules: what they get, when, where, and what happens when they are slow or broken.
 
 pub(crate) mod placement;
+mod webhook;
 
 use std::{
     sync::{
@@ -152,6 +153,21 @@ async fn a_worker_handles_one_after_the_other_in_order() {
     odd.gate.0.add_permits(1);
     eventually("all were handled", async || runs(&broker, "ok").await == 201).await;
     let numbers = (0..200).map(|number| number.to_string());
+    assert_eq!(odd.got.lock()[1..], numbers.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_module_without_code_for_batches_handles_one_message_after_the_other() {
+    let (broker, odd) = broker_with(Settings { batch: 10, ..open_to_clients(Kind::Worker) }).await;
+    let mut client = broker.connect().await;
+    client.send(&json!({"send": {"data": "wait"}}).to_string()).await;
+    eventually("the first is in hand", async || odd.got.lock().len() == 1).await;
+    for number in 0..25 {
+        client.send(&json!({"send": {"data": number}}).to_string()).await;
+    }
+    odd.gate.0.add_permits(1);
+    eventually("all were handled", async || runs(&broker, "ok").await == 26).await;
+    let numbers = (0..25).map(|number| number.to_string());
     assert_eq!(odd.got.lock()[1..], numbers.collect::<Vec<_>>());
 }
 

@@ -1,6 +1,6 @@
 //! Parts of a broker that the configuration names.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     backplane::redis::RedisBackplane,
@@ -9,8 +9,9 @@ use crate::{
         self, Config,
         logic::{Mode, Module, Receives},
     },
-    logic::{Broadcaster, InactivityMonitor, Kind, Logic, Placement, Settings, WhenFull},
+    logic::{Broadcaster, InactivityMonitor, Kind, Logic, Placement, Settings, Unusable, Webhook, WhenFull},
     message::LogicName,
+    metrics::Metrics,
     middleware::{Middleware, rate::ClientRate, size::PayloadSize},
 };
 
@@ -34,14 +35,24 @@ pub(super) fn receive(config: &Config) -> impl Iterator<Item = Arc<dyn Middlewar
     std::iter::once(size).chain(all.into_iter().chain(each).map(|rate| Arc::new(rate) as Arc<dyn Middleware>))
 }
 
-/// The logic modules, and how each is run.
-pub(super) fn modules(
-    logic: &config::Logic,
-) -> impl Iterator<Item = (LogicName, Settings, Arc<dyn Logic>)> + use<'_> {
-    logic.modules.iter().filter_map(|module| {
-        let (logic, is_passive) = built_in(module)?;
-        Some((LogicName::new(&module.name), settings(module, is_passive), logic))
-    })
+/// A logic module with its name, and how it is run.
+type Named = (LogicName, Settings, Arc<dyn Logic>);
+
+/// The logic modules of the configuration.
+pub(super) fn modules(config: &Config, metrics: &Metrics) -> Result<Vec<Named>, Unusable> {
+    let mut modules = Vec::new();
+    for module in &config.logic.modules {
+        let logic = match &module.webhook {
+            Some(webhook) => {
+                let webhook: Arc<dyn Logic> = Arc::new(Webhook::new(config, module, webhook, metrics)?);
+                Some((webhook, false))
+            }
+            None => built_in(module),
+        };
+        let Some((logic, is_passive)) = logic else { continue };
+        modules.push((LogicName::new(&module.name), settings(module, is_passive), logic));
+    }
+    Ok(modules)
 }
 
 /// The code of a module, and whether it works in the background; a checked configuration names one.
@@ -66,6 +77,8 @@ fn settings(module: &Module, is_passive: bool) -> Settings {
             config::logic::WhenFull::Refuse => WhenFull::Refuse,
             config::logic::WhenFull::DropOldest => WhenFull::DropOldest,
         },
+        batch: module.webhook.as_ref().map_or(1, |webhook| webhook.batch),
+        batch_wait: module.webhook.as_ref().map_or(Duration::ZERO, |webhook| webhook.batch_wait.get()),
         time_limit: module.time_limit.get(),
         placement: match module.placement {
             config::logic::Placement::Receiving => Placement::Receiving,

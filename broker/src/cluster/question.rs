@@ -76,6 +76,9 @@ pub struct Call {
     /// What travels with it.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
+    /// Whether somebody waits for the answer.
+    #[serde(default)]
+    pub wants_answer: bool,
 }
 
 impl Call {
@@ -181,8 +184,14 @@ mod tests {
             Order::Disconnect { who: Who::User("ann".into()), reason: "forced".into() },
             Order::Note(client, metadata.clone()),
         ];
-        let call =
-            Call { logic: "echo".into(), client: Some(client), info: "{}".into(), from: None, metadata };
+        let call = Call {
+            logic: "echo".into(),
+            client: Some(client),
+            info: "{}".into(),
+            from: None,
+            metadata,
+            wants_answer: true,
+        };
         let publication = Publication { info: b"{}", tags: b"", data: b"1" };
         let mut examples: Vec<_> = order.into_iter().map(Question::Order).collect();
         examples.push(Question::Deliver(Recipients(&[[1; 16], [2; 16]]), publication));

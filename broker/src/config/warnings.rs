@@ -57,6 +57,9 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         !endpoints.websocket.enabled && !endpoints.sse.enabled && !endpoints.http.enabled,
         "all endpoints are disabled: only the admin port will answer".into(),
     );
+    for warning in config.logic.warnings() {
+        warn(true, warning);
+    }
     for (key, address) in [("client", config.client.address), ("admin", config.admin.address)] {
         warn(address.port() == 0, format!("{key}.address has port 0: each start takes another free port"));
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backplane::Unavailable,
+    backplane::{Ack, Unavailable},
     cluster::{Found, Page, Reach, Who},
     codec::centrifuge::single_line,
     endpoint::Disconnect,
@@ -76,12 +76,37 @@ impl Context {
         payload: impl Into<Bytes>,
         metadata: Metadata,
     ) -> Result<Receipt, SendError> {
-        let payload = one_line(payload.into()).map_err(|error| SendError::Payload(error.to_string()))?;
+        let message = self.message(targets, payload.into(), metadata)?;
+        let pipeline = self.pipeline.upgrade().ok_or(SendError::Ended)?;
+        pipeline.send(message).await.map_err(SendError::Rejected)
+    }
+
+    /// Sends a payload, which must be JSON, to several targets, with metadata, and waits for none of them: local clients
+    /// have it when this returns. What it gives back ends when the backplane has taken what is for channels or everyone.
+    pub fn post(
+        &self,
+        targets: Targets,
+        payload: Bytes,
+        metadata: Metadata,
+    ) -> Result<impl Future<Output = Result<(), Unavailable>> + Send + use<>, SendError> {
+        let message = self.message(targets, payload, metadata)?;
+        let pipeline = self.pipeline.upgrade().ok_or(SendError::Ended)?;
+        let (ack, taken) = Ack::channel();
+        pipeline.publish(message, ack).map_err(SendError::Rejected)?;
+        Ok(taken)
+    }
+
+    fn message(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        payload: Bytes,
+        metadata: Metadata,
+    ) -> Result<Message, SendError> {
+        let payload = one_line(payload).map_err(|error| SendError::Payload(error.to_string()))?;
         let targets: Targets = targets.into_iter().collect();
         let mut message = Message::to(Source::Logic(self.name.clone()), targets, payload);
         message.metadata = metadata;
-        let pipeline = self.pipeline.upgrade().ok_or(SendError::Ended)?;
-        pipeline.send(message).await.map_err(SendError::Rejected)
+        Ok(message)
     }
 
     /// One page of the clients of all instances.

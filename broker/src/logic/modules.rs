@@ -160,6 +160,7 @@ impl Modules {
         let payload = Bytes::copy_from_slice(payload);
         let mut message = Message::new(source, Target::Logic(name.clone()), payload);
         message.metadata = call.metadata;
+        message.wants_answer = call.wants_answer;
         self.submit(&name, message, then);
     }
 

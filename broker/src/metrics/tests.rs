@@ -7,6 +7,7 @@ fn every_metric_has_its_name_and_labels() {
     let metrics = Metrics::new();
     let websocket = metrics.endpoint("websocket");
     websocket.connections.inc();
+    metrics.webhook("game").breaker.set(1);
     let text = metrics.encode();
     for line in [
         concat!("switchboard_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -35,6 +36,10 @@ fn every_metric_has_its_name_and_labels() {
         "switchboard_tls_not_after_seconds 0",
         "switchboard_tls_reloads_total 0",
         "switchboard_tls_reload_failures_total 0",
+        "switchboard_webhook_attempts_total{module=\"game\",outcome=\"server_error\"} 0",
+        "switchboard_webhook_bad_replies_total{module=\"game\"} 0",
+        "switchboard_webhook_actions_total{module=\"game\",outcome=\"failed\"} 0",
+        "switchboard_webhook_breaker{module=\"game\"} 1",
         "switchboard_auth_keys 0",
         "switchboard_auth_key_reloads_total 0",
         "switchboard_auth_key_reload_failures_total 0",

@@ -1,0 +1,68 @@
+//! The example receiver in Node.js.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::{KEY, broker_at, rpc, runs};
+use crate::support::{eventually, request, within};
+
+/// The receiver under way, and where it listens; it ends with the test.
+async fn start() -> (Child, std::net::SocketAddr) {
+    let mut node = Command::new("node");
+    node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/webhook/receiver.mjs"));
+    node.envs([("PORT", "0"), ("WEBHOOK_SECRET", KEY)]).kill_on_drop(true);
+    node.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = node.spawn().unwrap_or_else(|error| {
+        panic!("cannot run node: {error}; install it: apt-get install nodejs (version 20 or later)")
+    });
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = within("the receiver listens", lines.next_line()).await.unwrap().unwrap();
+    let port: u16 = line.strip_prefix("listening on ").unwrap().parse().unwrap();
+    (child, ([127, 0, 0, 1], port).into())
+}
+
+#[tokio::test]
+async fn the_example_answers_publishes_and_disconnects() {
+    let (_receiver, address) = start().await;
+    let broker = broker_at(&format!("http://{address}/messages"), "batch: 10", "").await;
+    let mut client = broker.open().await;
+    let id = client.connect("").await["client"].clone();
+    client.subscribe("news").await;
+    let add = json!({"do": "add", "numbers": [1, 2, 3.5]});
+    assert_eq!(client.command(rpc(&add)).await, json!({"rpc": {"data": {"sum": 6.5}}}));
+    let say = json!({"do": "say", "channel": "news", "text": "hi"});
+    assert_eq!(client.command(rpc(&say)).await, json!({"rpc": {"data": "said"}}));
+    assert_eq!(client.publication("news").await, json!({"text": "hi", "by": id}));
+    assert_eq!(client.error(rpc(&json!({"do": "fly"}))).await, 103);
+    client.send(&json!({"send": {"data": {"do": "leave"}}}).to_string()).await;
+    assert_eq!(client.end().await, 3503);
+    eventually("all are counted", async || runs(&broker, "ok").await == 3).await;
+    assert_eq!(runs(&broker, "refused").await, 1);
+}
+
+#[tokio::test]
+async fn the_example_refuses_what_is_not_signed() {
+    let (_receiver, address) = start().await;
+    let body = json!({"id": "x", "messages": [{"data": {"do": "add", "numbers": [1]}}]}).to_string();
+    let now = crate::support::token::in_seconds(0);
+    let post = async |timestamp: i64, signed: &str, key: &str| {
+        let signature = super::hmac(key.as_bytes(), format!("{timestamp}.{signed}").as_bytes());
+        let headers = format!(
+            "X-Switchboard-Timestamp: {timestamp}\r\nX-Switchboard-Signature: v1={signature}\r\nX-Switchboard-Delivery: x\r\n"
+        );
+        request(address, "POST", "/", &headers, body.as_bytes()).await.status
+    };
+    assert_eq!(post(now, &body, KEY).await, 200);
+    assert_eq!(post(now, &body, "another key").await, 401);
+    assert_eq!(post(now, &body.replace('1', "2"), KEY).await, 401);
+    assert_eq!(post(now - 3600, &body, KEY).await, 401, "it is from long ago");
+    assert_eq!(request(address, "POST", "/", "", body.as_bytes()).await.status, 401);
+    let other = broker_at(&format!("http://{address}/"), "headers: {}", "").await;
+    let answer: Value = other.connect().await.command(rpc(&json!({"do": "add", "numbers": []}))).await;
+    assert_eq!(answer, json!({"rpc": {"data": {"sum": 0}}}));
+}

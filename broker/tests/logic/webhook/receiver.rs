@@ -1,0 +1,155 @@
+//! A receiver of webhooks in the test's process, which answers as the test says.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    serve::{Listener, ListenerExt},
+};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+
+/// One request as it came.
+#[derive(Clone)]
+pub(super) struct Got {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Got {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    #[track_caller]
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
+    }
+}
+
+/// What a request is answered with.
+#[derive(Clone)]
+pub(super) enum Answer {
+    Json(Value),
+    Status(u16, &'static [(&'static str, &'static str)], &'static str),
+    /// Each message with its own data.
+    Echo,
+    /// Nothing, until [`Receiver::let_go`]; then as an echo.
+    Wait,
+    /// Bytes without end.
+    Endless,
+}
+
+/// A running receiver.
+pub(super) struct Receiver {
+    pub(super) address: SocketAddr,
+    inner: Arc<Inner>,
+    server: JoinHandle<()>,
+}
+
+struct Inner {
+    /// For the next requests; when none is left, [`Inner::then`].
+    answers: Mutex<VecDeque<Answer>>,
+    then: Mutex<Answer>,
+    got: Mutex<Vec<Got>>,
+    gate: Semaphore,
+    connections: AtomicUsize,
+}
+
+impl Receiver {
+    pub(super) async fn start(then: Answer) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), then)
+    }
+
+    /// On any kind of listener.
+    pub(super) fn on<L>(listener: L, then: Answer) -> Self
+    where
+        L: Listener<Addr = SocketAddr>,
+    {
+        let address = listener.local_addr().unwrap();
+        let inner = Arc::new(Inner {
+            answers: Mutex::default(),
+            then: Mutex::new(then),
+            got: Mutex::default(),
+            gate: Semaphore::new(0),
+            connections: AtomicUsize::new(0),
+        });
+        let router = Router::new().fallback(answer).with_state(inner.clone());
+        let counting = inner.clone();
+        let listener = listener.tap_io(move |_| {
+            counting.connections.fetch_add(1, Ordering::SeqCst);
+        });
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, inner, server }
+    }
+
+    pub(super) fn next(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.inner.answers.lock().extend(answers);
+    }
+
+    pub(super) fn always(&self, answer: Answer) {
+        *self.inner.then.lock() = answer;
+    }
+
+    pub(super) fn got(&self) -> Vec<Got> {
+        self.inner.got.lock().clone()
+    }
+
+    pub(super) fn let_go(&self, requests: usize) {
+        self.inner.gate.add_permits(requests);
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.inner.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
+    let got = Got { headers, body };
+    inner.got.lock().push(got.clone());
+    let next = inner.answers.lock().pop_front();
+    let echo = || {
+        let messages = got.json()["messages"].as_array().unwrap().clone();
+        let replies: Vec<Value> =
+            messages.iter().map(|message| serde_json::json!({"data": message["data"]})).collect();
+        axum::Json(serde_json::json!({"replies": replies})).into_response()
+    };
+    match next.unwrap_or_else(|| inner.then.lock().clone()) {
+        Answer::Json(json) => axum::Json(json).into_response(),
+        Answer::Status(status, headers, body) => {
+            let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
+            for (name, value) in headers {
+                response.headers_mut().insert(*name, value.parse().unwrap());
+            }
+            response
+        }
+        Answer::Echo => echo(),
+        Answer::Wait => {
+            inner.gate.acquire().await.unwrap().forget();
+            echo()
+        }
+        Answer::Endless => {
+            let part = Bytes::from_static(&[b' '; 4096]);
+            let parts = futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(part.clone()));
+            Response::new(Body::from_stream(parts))
+        }
+    }
+}
