@@ -1,4 +1,4 @@
-//! The command line: `broker run`, `broker check` and `broker drain`.
+//! The command line: a broker itself, and commands for people who talk to one that runs.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,8 +9,16 @@ use tracing::{error, warn};
 use crate::config::{Config, ConfigError, Period};
 use crate::telemetry;
 
+mod address;
+mod answer;
 mod check;
+mod clients;
 mod drain;
+mod remote;
+mod send;
+mod show;
+mod socket;
+mod tail;
 
 /// The exit code for a configuration that cannot be used; clap gives the same for arguments that it does not know.
 const BAD_CONFIGURATION: u8 = 2;
@@ -38,6 +46,16 @@ enum Command {
         #[arg(long, value_name = "DURATION", default_value = "0s")]
         linger: Period,
     },
+    /// List the clients that are connected to a running broker and its cluster.
+    Clients(clients::Clients),
+    /// Publish a message in a channel.
+    Publish(send::Publish),
+    /// Send a message to clients, to logic modules or to everyone.
+    Send(send::Send),
+    /// End the connections of a client or of a user.
+    Disconnect(clients::Disconnect),
+    /// Show what is published in channels, line by line, until Ctrl-C.
+    Tail(tail::Tail),
 }
 
 #[derive(clap::Args)]
@@ -62,6 +80,24 @@ pub fn main(run: impl FnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
             Err(error) => refuse(&error),
         },
         Command::Drain { admin, linger } => drain::main(&admin, linger.get()),
+        Command::Clients(command) => ask("cannot list the clients", command.run()),
+        Command::Publish(command) => ask("cannot publish", command.run()),
+        Command::Send(command) => ask("cannot send", command.run()),
+        Command::Disconnect(command) => ask("cannot disconnect", command.run()),
+        Command::Tail(command) => ask("cannot follow the channels", command.run()),
+    }
+}
+
+/// Does what talks to a running broker, and says what failed; an output that nobody reads any more is no failure.
+fn ask(what_failed: &str, command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if show::nobody_reads(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{what_failed}: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

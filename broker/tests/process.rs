@@ -2,5 +2,7 @@
 
 mod configuration;
 mod keys;
+mod remote;
 mod secrets;
 mod signals;
+mod tail;

@@ -11,8 +11,12 @@ use super::tree::{Node, Value};
 
 const PREFIX: &str = "SWITCHBOARD_";
 
+/// What the commands for people read: no setting of a broker, which may be started in the same shell.
+const OF_COMMANDS: [&str; 2] = ["SWITCHBOARD_URL", "SWITCHBOARD_API_KEY"];
+
 /// Writes the variables over what the file says: aliases first, so that a variable of our own wins.
 pub(super) fn overlay(root: &mut Node, variables: impl Iterator<Item = (String, String)>) -> Vec<Problem> {
+    let variables = variables.filter(|(name, _)| !OF_COMMANDS.contains(&name.as_str()));
     let (mut own, aliases): (Vec<_>, Vec<_>) = variables.partition(|(name, _)| name.starts_with(PREFIX));
     // A section before its keys: `SWITCHBOARD_REDIS`, then `SWITCHBOARD_REDIS__URL`.
     own.sort();
