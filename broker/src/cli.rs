@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing::{error, warn};
 
 use crate::config::{Config, ConfigError, Period};
@@ -56,6 +56,12 @@ enum Command {
     Disconnect(clients::Disconnect),
     /// Show what is published in channels, line by line, until Ctrl-C.
     Tail(tail::Tail),
+    /// Print what a shell needs to complete this command line.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(clap::Args)]
@@ -85,7 +91,14 @@ pub fn main(run: impl FnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
         Command::Send(command) => ask("cannot send", command.run()),
         Command::Disconnect(command) => ask("cannot disconnect", command.run()),
         Command::Tail(command) => ask("cannot follow the channels", command.run()),
+        Command::Completions { shell } => ask("cannot print the completions", async { completions(shell) }),
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "broker", &mut script);
+    show::Out::new().line(String::from_utf8(script)?.trim_end())
 }
 
 /// Does what talks to a running broker, and says what failed; an output that nobody reads any more is no failure.
@@ -138,7 +151,6 @@ fn start(config: Config, run: impl FnOnce(Config) -> anyhow::Result<()>) -> Exit
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {

@@ -325,3 +325,15 @@ async fn a_broker_starts_beside_the_variables_of_commands() {
     let (code, out, error) = said(output);
     assert_eq!((code, error.as_str()), (0, ""), "{out}");
 }
+
+#[tokio::test]
+async fn shells_are_told_of_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, script, error) = said(run(&["completions", shell], &[]).await);
+        assert_eq!((code, error.as_str()), (0, ""), "{shell}");
+        for word in ["publish", "disconnect", "api-key-file", "completions"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(run(&["completions", "cmd"], &[]).await.status.code(), Some(2));
+}
