@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Broker, KEY, OPEN, request};
 
+mod openapi;
+
 #[tokio::test]
 async fn a_publication_reaches_clients_with_its_tags() {
     let broker = Broker::start(OPEN).await;

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::place::Problem;
 use super::units::Period;
 
+/// The server API's description is there, beside the endpoints.
+const DOCUMENT: &str = "/openapi.json";
+
 /// The endpoints on the client address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -148,6 +151,13 @@ fn check_ping(key: &str, interval: Period, problems: &mut Vec<Problem>) {
 
 fn check_path(key: &str, path: &str, problems: &mut Vec<Problem>) -> bool {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '{' | '}' | '*' | '%' | '\\');
+    if path == DOCUMENT {
+        problems.push(Problem::of(
+            key,
+            format!("{path:?} is where the server API is described; choose another path"),
+        ));
+        return false;
+    }
     let valid = path.len() > 1
         && path.starts_with('/')
         && !path.ends_with('/')
@@ -209,7 +219,8 @@ mod tests {
 
     #[test]
     fn paths() {
-        for bad in ["", "/", "api", "/api/", "/a b", "/a?b", "/{id}", "//a", "/:id", "/a/:b"] {
+        for bad in ["", "/", "api", "/api/", "/a b", "/a?b", "/{id}", "//a", "/:id", "/a/:b", "/openapi.json"]
+        {
             assert_eq!(problems(|e| e.http.path = bad.into()), ["endpoints.http.path"], "{bad:?}");
             assert_eq!(problems(|e| e.websocket.path = bad.into())[0], "endpoints.websocket.path", "{bad:?}");
         }

@@ -28,6 +28,7 @@ use crate::{
 mod batch;
 mod channels;
 mod clients;
+mod openapi;
 mod publish;
 
 use batch::Batch;
@@ -79,7 +80,7 @@ pub fn router(path: &str, gateway: Arc<Gateway>, keys: ApiKeys) -> Router {
         .with_state(api.clone())
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(from_fn_with_state(api, authenticate));
-    Router::new().nest(path, routes)
+    Router::new().nest(path, routes).merge(openapi::router(path))
 }
 
 async fn authenticate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
