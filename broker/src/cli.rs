@@ -11,9 +11,11 @@ use crate::telemetry;
 
 mod address;
 mod answer;
+mod bench;
 mod check;
 mod clients;
 mod drain;
+mod latency;
 mod remote;
 mod send;
 mod show;
@@ -56,6 +58,7 @@ enum Command {
     Disconnect(clients::Disconnect),
     /// Show what is published in channels, line by line, until Ctrl-C.
     Tail(tail::Tail),
+    Bench(bench::Bench),
     /// Print what a shell needs to complete this command line.
     Completions {
         /// The shell.
@@ -91,6 +94,7 @@ pub fn main(run: impl FnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
         Command::Send(command) => ask("cannot send", command.run()),
         Command::Disconnect(command) => ask("cannot disconnect", command.run()),
         Command::Tail(command) => ask("cannot follow the channels", command.run()),
+        Command::Bench(command) => ask("cannot measure", command.run()),
         Command::Completions { shell } => ask("cannot print the completions", async { completions(shell) }),
     }
 }

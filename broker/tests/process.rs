@@ -1,5 +1,6 @@
 //! The program: its arguments, its configuration, its signals, its exit codes and its log.
 
+mod bench;
 mod configuration;
 mod keys;
 mod remote;

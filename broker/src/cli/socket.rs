@@ -222,6 +222,13 @@ impl Stopped {
         Self::Lost(anyhow!(why))
     }
 
+    /// The error, whatever follows from it.
+    pub(super) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Lost(error) | Self::Refused(error) => error,
+        }
+    }
+
     fn handshake(error: Error) -> Self {
         let Error::Http(answer) = error else {
             return Self::Refused(anyhow!(
