@@ -107,7 +107,8 @@ async fn what_is_wrong_with_a_body_is_said() {
     let cases = [
         ("publish", "", 107, "channel", "malformed"),
         ("publish", "{", 107, "EOF", "malformed"),
-        ("publish", "[]", 107, "", "malformed"),
+        ("publish", "[]", 107, "object", "malformed"),
+        ("publish", " [\"a\", 1, {}]", 107, "object", "malformed"),
         ("publish", "\u{0}", 107, "line 1", "malformed"),
         ("publish", "{\"channel\":\"a\"}", 107, "data", "malformed"),
         ("publish", "{\"data\":1}", 107, "channel", "malformed"),

@@ -123,6 +123,10 @@ impl<T: DeserializeOwned, S: std::marker::Send + Sync> FromRequest<S> for Body<T
             _ => Failed::bad(error.body_text()),
         })?;
         let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
+        // A list would be read as the fields in their order, which nobody means.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Failed::bad("the body is a list; send an object of the method's fields".to_owned()));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| Failed::bad(error.to_string()))
     }
 }

@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 /// How clients and servers connect.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_endpoint(), validation = rules::endpoint_paths())]
+#[x_kube(
+    validation = rules::one_endpoint(),
+    validation = rules::endpoint_paths(),
+    validation = rules::description_path()
+)]
 pub struct Endpoints {
     /// WebSocket clients, in the Centrifuge client protocol.
     #[serde(default)]

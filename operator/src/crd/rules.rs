@@ -126,6 +126,13 @@ pub(super) fn endpoint_paths() -> Rule {
     )
 }
 
+pub(super) fn description_path() -> Rule {
+    rule(
+        "self.websocket.path != '/openapi.json' && self.http.path != '/openapi.json'",
+        "/openapi.json is where the server API is described: give the endpoint another path, for example /api",
+    )
+}
+
 pub(super) fn allowed_origins() -> Rule {
     rule(
         "self.all(o, o == '*' || o.matches('^[a-z][a-z0-9+.-]*://[^A-Z/?#@\\\\s]+$'))",

@@ -90,6 +90,10 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         ),
         (with("endpoints", json!({"allowedOrigins": ["https://a.b/c"]})), "scheme and host in lower case"),
         (with("endpoints", json!({"allowedOrigins": ["https://A.b"]})), "scheme and host in lower case"),
+        (
+            with("endpoints", json!({"http": {"path": "/openapi.json"}})),
+            "/openapi.json is where the server API",
+        ),
         (with("limits", json!({"messageSize": "2Mi"})), "outboxSize is less than messageSize"),
         (external(json!({"url": "redis://r:99999"})), "the port from 1 to 65535"),
         (external(json!({"url": "redis://r:6379/0/"})), "url must be scheme://host:port/database"),
