@@ -16,7 +16,7 @@ use crate::{
     endpoint::{
         Gateway, Phase,
         accept::{self, Admission, Door},
-        http, sse, websocket,
+        http, session, sse, websocket,
     },
     hub::Hub,
     keyring::Watch,
@@ -249,15 +249,15 @@ fn client_router(
     let mut router = Router::new();
     let settings = &config.endpoints.websocket;
     if settings.enabled {
-        let settings = websocket::Settings {
+        let session = session::Settings {
             ping_interval: settings.ping_interval.get(),
             pong_timeout: settings.pong_timeout.get(),
             message_size: config.limits.message_size.bytes(),
             outbox_size: config.limits.outbox_size.bytes(),
-            allowed_origins: config.client.allowed_origins.clone(),
         };
-        let endpoint =
-            websocket::Endpoint::new(gateway.clone(), settings, admission.clone(), connections.clone());
+        let origins = config.client.allowed_origins.clone();
+        let (admission, connections) = (admission.clone(), connections.clone());
+        let endpoint = websocket::Endpoint::new(gateway.clone(), session, origins, admission, connections);
         router = router.merge(endpoint.router(&config.endpoints.websocket.path));
     }
     if config.endpoints.sse.enabled {

@@ -2,6 +2,7 @@
 
 use crate::{
     backplane::Publication,
+    endpoint::Disconnect,
     message::{Channel, ClientId},
 };
 
@@ -27,4 +28,13 @@ pub enum Push<'a> {
 pub trait Encoder: Send + Sync {
     /// Appends the push to `out`, framed for the wire.
     fn encode(&self, push: &Push<'_>, out: &mut Vec<u8>);
+}
+
+/// How all that the server sends looks on a kind of connection on which clients give commands.
+pub trait Framer: Encoder {
+    /// Appends one JSON text without line feeds, which `write` appends, framed for the wire.
+    fn frame(&self, out: &mut Vec<u8>, write: &mut dyn FnMut(&mut Vec<u8>));
+
+    /// Appends what tells the client that its connection ends, and why.
+    fn end(&self, reason: Disconnect, out: &mut Vec<u8>);
 }

@@ -1,12 +1,15 @@
 //! Where clients come in: the transports, and what each of them is given.
 
 pub mod accept;
+pub mod connection;
 pub mod disconnect;
 pub mod error;
+pub mod framing;
 pub mod gateway;
 pub mod http;
 pub mod origin;
 pub mod outbox;
+pub mod session;
 pub mod sse;
 pub mod websocket;
 

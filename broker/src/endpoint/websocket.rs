@@ -1,6 +1,6 @@
 //! The Centrifuge client protocol in JSON over WebSocket.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Extension, Router,
@@ -15,69 +15,44 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::Semaphore,
 };
 use tokio_util::task::TaskTracker;
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
-    EndpointKind, Gateway, Phase,
+    EndpointKind, Gateway,
     accept::{Admission, Peer, Place, TlsStream},
+    connection::Connection,
     origin,
+    session::{Service, Settings},
 };
-use crate::{
-    codec::{Encoder, centrifuge::JsonOverWebSocket},
-    metrics::{EndpointMetrics, Rejection},
-};
+use crate::{codec::centrifuge::JsonOverWebSocket, metrics::Rejection};
 
-pub mod connection;
-pub mod session;
+mod frames;
 
-use connection::Connection;
-
-/// Questions of all clients to the backplane that may be under way together.
-const QUESTIONS: usize = 1024;
+pub use frames::Frames;
 
 /// What every connection of the endpoint shares.
 pub struct Endpoint {
-    gateway: Arc<Gateway>,
-    encoder: Arc<dyn Encoder>,
-    settings: Settings,
-    connections: TaskTracker,
-    admission: Arc<Admission>,
-    /// How many more questions to the backplane may be under way.
-    questions: Arc<Semaphore>,
-    metrics: EndpointMetrics,
-}
-
-/// How connections are kept.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Time between two pings of the server.
-    pub ping_interval: Duration,
-    /// Time that a client has to answer one.
-    pub pong_timeout: Duration,
-    /// The largest message of a client, in bytes.
-    pub message_size: usize,
-    /// Unsent bytes of one client before it is closed as too slow.
-    pub outbox_size: usize,
+    service: Arc<Service>,
     /// Origins that browsers may come from; empty is the host itself only.
-    pub allowed_origins: Vec<String>,
+    allowed_origins: Vec<String>,
+    admission: Arc<Admission>,
+    connections: TaskTracker,
 }
 
 impl Endpoint {
-    /// An endpoint whose clients take their places from `admission`, and whose connections are counted by
-    /// `connections`, so that a drain can wait for them.
+    /// An endpoint for pages of these origins, of the host itself only when there are none. Its clients take their
+    /// places from `admission`, and its connections are counted by `connections`, so that a drain can wait for them.
     pub fn new(
         gateway: Arc<Gateway>,
         settings: Settings,
+        allowed_origins: Vec<String>,
         admission: Arc<Admission>,
         connections: TaskTracker,
     ) -> Self {
-        let metrics = gateway.hub.metrics.endpoint(EndpointKind::WebSocket.as_str());
-        let questions = Arc::new(Semaphore::new(QUESTIONS));
-        let encoder = Arc::new(JsonOverWebSocket);
-        Self { gateway, encoder, settings, connections, admission, questions, metrics }
+        let service = Service::new(gateway, EndpointKind::WebSocket, Arc::new(JsonOverWebSocket), settings);
+        Self { service: Arc::new(service), allowed_origins, admission, connections }
     }
 
     /// The route of the endpoint.
@@ -98,14 +73,14 @@ async fn upgrade(
     let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
         return (StatusCode::UPGRADE_REQUIRED, "the connection cannot be upgraded\n").into_response();
     };
-    let connections = endpoint.connections.clone();
-    connections.spawn(async move {
+    let service = endpoint.service.clone();
+    endpoint.connections.spawn(async move {
         let _place = place;
         let Ok(upgraded) = upgrade.await else { return };
         // This is the socket itself: reading and writing it needs no buffer between.
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => take_over(parts, endpoint).await,
-            Err(upgraded) => serve_other(upgraded, endpoint).await,
+            Ok(parts) => take_over(parts, service).await,
+            Err(upgraded) => serve_other(upgraded, service).await,
         }
     });
     let headers = [
@@ -119,17 +94,17 @@ async fn upgrade(
 /// A connection on the stream that an upgrade has handed over.
 fn take_over<S: AsyncRead + AsyncWrite + Unpin>(
     parts: Parts<TokioIo<S>>,
-    endpoint: Arc<Endpoint>,
-) -> Connection<S> {
+    service: Arc<Service>,
+) -> Connection<S, Frames> {
     // The buffer of the handshake would otherwise be kept as long as the connection.
-    Connection::new(parts.io.into_inner(), &parts.read_buf, endpoint)
+    Connection::new(parts.io.into_inner(), Frames::default(), &parts.read_buf, service)
 }
 
 /// Serves a connection that is more than a socket. It is boxed, so that a socket needs no room for it.
-fn serve_other(upgraded: Upgraded, endpoint: Arc<Endpoint>) -> BoxFuture<'static, ()> {
+fn serve_other(upgraded: Upgraded, service: Arc<Service>) -> BoxFuture<'static, ()> {
     match upgraded.downcast::<TokioIo<TlsStream>>() {
-        Ok(parts) => Box::pin(take_over(parts, endpoint)),
-        Err(upgraded) => Box::pin(Connection::new(TokioIo::new(upgraded), &[], endpoint)),
+        Ok(parts) => Box::pin(take_over(parts, service)),
+        Err(upgraded) => Box::pin(Connection::new(TokioIo::new(upgraded), Frames::default(), &[], service)),
     }
 }
 
@@ -155,24 +130,17 @@ fn check(
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
         return Err((StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is missing\n"));
     };
-    if !origin::is_allowed(headers, &endpoint.settings.allowed_origins) {
-        endpoint.gateway.hub.metrics.rejected.inc(Rejection::Origin);
+    if !origin::is_allowed(headers, &endpoint.allowed_origins) {
+        endpoint.service.count(Rejection::Origin);
         return Err((StatusCode::FORBIDDEN, "this origin is not allowed: see client.allowed_origins\n"));
     }
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
         .map_err(|_| (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is broken\n"))?;
-    let place = match endpoint.gateway.phase() {
-        Phase::Open => endpoint.admission.connect(peer.0.ip()),
-        Phase::Starting | Phase::Draining => Err(Rejection::Draining),
-    };
-    let place = place.map_err(|reason| {
-        endpoint.gateway.hub.metrics.rejected.inc(reason);
-        match reason {
-            Rejection::AddressLimit => {
-                (StatusCode::TOO_MANY_REQUESTS, "too many connections from this address: close others\n")
-            }
-            _ => (StatusCode::SERVICE_UNAVAILABLE, "this instance takes no more connections: try another\n"),
+    let place = endpoint.service.admit(&endpoint.admission, peer.0.ip()).map_err(|reason| match reason {
+        Rejection::AddressLimit => {
+            (StatusCode::TOO_MANY_REQUESTS, "too many connections from this address: close others\n")
         }
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "this instance takes no more connections: try another\n"),
     })?;
     Ok((accept, place))
 }

@@ -1,4 +1,4 @@
-//! The WebSocket endpoint on connections in memory, for tests whose time stands still until everybody waits.
+//! Endpoints on connections in memory, for tests whose time stands still until everybody waits.
 
 use std::sync::Arc;
 
@@ -6,10 +6,12 @@ use switchboard::{
     auth::{Authenticator, Namespaces},
     backplane::{Backplane, memory::MemoryBackplane},
     cluster::Cluster,
+    codec::centrifuge::JsonOverWebSocket,
     endpoint::{
-        Gateway, Phase,
-        accept::Admission,
-        websocket::{Endpoint, Settings, connection::Connection},
+        EndpointKind, Gateway, Phase,
+        connection::Connection,
+        session::{Service, Settings},
+        websocket::Frames,
     },
     hub::Hub,
     logic::Modules,
@@ -22,14 +24,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
     task::JoinHandle,
 };
-use tokio_util::task::TaskTracker;
 
 use super::{Client, broker::config, metrics};
 
-/// An endpoint without sockets.
+/// Endpoints without sockets.
 pub(crate) struct Lab {
     pub(crate) gateway: Arc<Gateway>,
-    endpoint: Arc<Endpoint>,
+    websocket: Arc<Service>,
 }
 
 impl Lab {
@@ -58,11 +59,10 @@ impl Lab {
             pong_timeout: config.endpoints.websocket.pong_timeout.get(),
             message_size: config.limits.message_size.bytes(),
             outbox_size: config.limits.outbox_size.bytes(),
-            allowed_origins: Vec::new(),
         };
-        let admission = Admission::new(&config.limits);
-        let endpoint = Arc::new(Endpoint::new(gateway.clone(), settings, admission, TaskTracker::new()));
-        Self { gateway, endpoint }
+        let encoder = Arc::new(JsonOverWebSocket);
+        let service = Service::new(gateway.clone(), EndpointKind::WebSocket, encoder, settings);
+        Self { gateway, websocket: Arc::new(service) }
     }
 
     /// A connection through a pipe that holds so many bytes, and the task that serves it.
@@ -76,10 +76,10 @@ impl Lab {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        tokio::spawn(Connection::new(stream, &[], self.endpoint.clone()))
+        tokio::spawn(Connection::new(stream, Frames::default(), &[], self.websocket.clone()))
     }
 
-    /// How many connections ended for this reason.
+    /// How many WebSocket connections ended for this reason.
     pub(crate) fn ended(&self, reason: &str) -> u64 {
         self.metric("disconnects_total", &[("endpoint", "websocket"), ("reason", reason)])
     }

@@ -1,7 +1,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{backplane::Publication, message::ClientId, metrics::Label};
+use crate::{
+    backplane::{Member, Publication},
+    codec::Push,
+    endpoint::ErrorCode,
+    message::{Channel, ClientId},
+    metrics::Label,
+};
 
 fn requests(text: &str) -> Vec<&'static str> {
     Command::read_all(text)

@@ -1,4 +1,4 @@
-//! One WebSocket connection: one task that reads what is there, handles it, and writes what is there.
+//! One connection of a stream: one task that reads what is there, handles it, and writes what is there.
 //!
 //! Between messages a connection holds no buffers. Bytes are read into a buffer of the thread and handled in
 //! place; only the beginning of a message that is not complete is kept. Everything that others have put into
@@ -16,13 +16,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep},
 };
-use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::{Endpoint, session::Session};
-use crate::{
-    codec::websocket::{self, write_close, write_frame},
-    endpoint::{Disconnect, Outbox, outbox::Next},
-    metrics::Rejection,
+use super::{
+    Disconnect, Outbox,
+    framing::{Framing, Input},
+    outbox::Next,
+    session::{CONNECT_WITHIN, Service, Session},
 };
 
 /// What is read with one call.
@@ -31,10 +30,7 @@ const READ_SIZE: usize = 64 * 1024;
 /// How often is read before something is written, and others have their turn.
 const READS: usize = 4;
 
-/// How long a client has to say who it is.
-const CONNECT_WITHIN: Duration = Duration::from_secs(15);
-
-/// How long a client has to answer the closing frame before the socket is shut.
+/// How long a client has to end the connection on its side before the socket is shut.
 const LINGER: Duration = Duration::from_secs(2);
 
 thread_local! {
@@ -42,30 +38,25 @@ thread_local! {
     static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
 }
 
-/// A connection from the end of the handshake to its closing.
-pub struct Connection<S> {
+/// A connection from the end of its handshake to its closing.
+pub struct Connection<S, F> {
     stream: S,
+    framing: F,
     outbox: Arc<Outbox>,
     session: Session,
-    /// The beginning of a frame, or of a message in several frames, that is not complete yet.
+    /// The beginning of a message that is not complete yet.
     unread: Vec<u8>,
-    /// There are complete frames in `unread`: what those before them have caused is to be written first.
+    /// There are complete messages in `unread`: what those before them have caused is to be written first.
     behind: bool,
-    fragments: Option<Fragments>,
     /// What was taken from the outbox, and how much of it is written.
     unwritten: Vec<u8>,
     written: usize,
     timer: Pin<Box<Sleep>>,
     waiting: Waiting,
-    /// When the wait is over; the timer may go off earlier, for the token's end.
+    /// When the wait is over; the timer may go off earlier, for the end of a token.
     due: Instant,
     phase: Phase,
-    endpoint: Arc<Endpoint>,
-}
-
-struct Fragments {
-    opcode: OpCode,
-    bytes: Vec<u8>,
+    service: Arc<Service>,
 }
 
 /// What the timer is for.
@@ -86,33 +77,33 @@ enum Phase {
     Open,
     /// Closing was asked for; what was queued before is being written.
     Leaving,
-    /// The closing frame is being written, or waits for the client's.
+    /// What tells the client of the end is being written.
     Closing,
     /// Nothing more will be written: the client's end is awaited.
     Lingering,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Takes over a connection whose handshake is done; `unread` is what the client sent right behind it.
-    pub fn new(stream: S, unread: &[u8], endpoint: Arc<Endpoint>) -> Self {
-        let outbox = Arc::new(Outbox::new(endpoint.settings.outbox_size));
-        let session = Session::new(endpoint.clone(), outbox.clone());
+impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
+    /// Takes over a stream; `unread` is what the client has sent so far.
+    pub fn new(stream: S, framing: F, unread: &[u8], service: Arc<Service>) -> Self {
+        let outbox = Arc::new(Outbox::new(service.settings.outbox_size));
+        let session = Session::new(service.clone(), outbox.clone());
         let mut connection = Self {
             stream,
+            framing,
             outbox,
             session,
             unread: Vec::new(),
             behind: false,
-            fragments: None,
             unwritten: Vec::new(),
             written: 0,
             timer: Box::pin(tokio::time::sleep(CONNECT_WITHIN)),
             waiting: Waiting::Connect,
             due: Instant::now() + CONNECT_WITHIN,
             phase: Phase::Open,
-            endpoint,
+            service,
         };
-        connection.consume(&mut unread.to_vec());
+        connection.take(&mut unread.to_vec());
         connection
     }
 
@@ -127,15 +118,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.timer.as_mut().reset(expiry.map_or(self.due, |expiry| expiry.min(self.due)));
     }
 
-    /// Reads what is there, or as much of it as may be answered together. Ready when the client is gone.
+    /// Reads what is there, or as much of it as may be answered together. Ready when nothing more will come.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         READ.with_borrow_mut(|buffer| {
             for _ in 0..READS {
-                if self.behind {
-                    let mut unread = std::mem::take(&mut self.unread);
-                    if self.consume(&mut unread) {
-                        break;
-                    }
+                if self.behind && self.take(&mut []) {
+                    break;
                 }
                 let mut read = ReadBuf::new(buffer);
                 let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read));
@@ -143,17 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if outcome.is_err() || bytes.is_empty() {
                     return Poll::Ready(());
                 }
-                if self.outbox.closing().is_some() {
-                    continue;
-                }
-                let enough = if self.unread.is_empty() {
-                    self.consume(bytes)
-                } else {
-                    let mut unread = std::mem::take(&mut self.unread);
-                    unread.extend_from_slice(bytes);
-                    self.consume(&mut unread)
-                };
-                if enough {
+                if self.outbox.closing().is_none() && self.take(bytes) {
                     break;
                 }
             }
@@ -163,99 +141,74 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         })
     }
 
-    /// Handles the complete frames in `bytes` and keeps the rest. Whether there is so much to write now that it
-    /// comes first: a client that reads must not have its outbox filled while nobody empties it.
-    fn consume(&mut self, bytes: &mut [u8]) -> bool {
+    /// Handles what has come, behind what was kept of what came before, and keeps what is not complete. Whether
+    /// there is so much to write now that it comes first.
+    fn take(&mut self, bytes: &mut [u8]) -> bool {
+        if self.unread.is_empty() {
+            let (end, enough) = self.consume(bytes);
+            self.unread = bytes[end..].to_vec();
+            return enough;
+        }
+        let mut unread = std::mem::take(&mut self.unread);
+        unread.extend_from_slice(bytes);
+        let (end, enough) = self.consume(&mut unread);
+        // A message that comes in many pieces is not copied with each of them.
+        self.unread = if end == 0 { unread } else { unread[end..].to_vec() };
+        enough
+    }
+
+    /// Handles the complete messages in `bytes`: where the rest begins, and whether there is so much to write now
+    /// that it comes first. A client that reads must not have its outbox filled while nobody empties it.
+    fn consume(&mut self, bytes: &mut [u8]) -> (usize, bool) {
         self.behind = false;
         let much = self.outbox.limit() / 4;
         let (mut at, mut too_much) = (0, None);
         while let Some(unsent) = self.outbox.unsent() {
             // What was there before is no reason to stop: for a client that does not read, that would never end.
             if unsent > *too_much.get_or_insert(unsent + much) {
-                self.unread = bytes[at..].to_vec();
                 self.behind = true;
-                return true;
+                return (at, true);
             }
-            match websocket::read_frame(bytes, at, self.endpoint.settings.message_size) {
-                Ok(Some(frame)) => {
-                    at = frame.end;
-                    if let Err(reason) = self.frame(frame.opcode, frame.is_final, &bytes[frame.payload]) {
-                        self.refuse(reason);
+            match self.framing.read(bytes, at, self.service.settings.message_size) {
+                Ok(Some(received)) => {
+                    at = received.end;
+                    match received.input {
+                        Input::Commands(commands) => {
+                            let expires = self.session.expires();
+                            match self.session.text(&commands) {
+                                Ok(()) => self.handled(expires),
+                                Err(reason) => self.refuse(reason),
+                            }
+                        }
+                        Input::Answer(answer) => {
+                            // A full outbox closes itself.
+                            let _ = self.outbox.push(&answer);
+                        }
+                        Input::Nothing => {}
                     }
                 }
-                Ok(None) => {
-                    self.unread = bytes[at..].to_vec();
-                    return unsent > much;
-                }
+                Ok(None) => return (at, unsent > much),
                 Err(reason) => self.refuse(reason),
             }
         }
-        false
+        // Nothing of what is left will be handled.
+        (bytes.len(), false)
     }
 
-    /// Ends the connection for what the client sent. What is wrong with commands was counted where it was found.
-    fn refuse(&self, reason: Disconnect) {
-        let rejection = match reason {
-            Disconnect::TooBig => Some(Rejection::TooLarge),
-            Disconnect::InappropriateProtocol => Some(Rejection::Binary),
-            Disconnect::ProtocolError => Some(Rejection::BrokenFrame),
-            Disconnect::InvalidData => Some(Rejection::Malformed),
-            _ => None,
-        };
-        if let Some(rejection) = rejection {
-            self.endpoint.gateway.hub.metrics.rejected.inc(rejection);
-        }
-        self.outbox.close(reason);
-    }
-
-    fn frame(&mut self, opcode: OpCode, is_final: bool, payload: &[u8]) -> Result<(), Disconnect> {
-        match (opcode, is_final) {
-            (OpCode::Control(Control::Ping), _) => {
-                let mut pong = Vec::new();
-                write_frame(OpCode::Control(Control::Pong), &mut pong, |out| out.extend_from_slice(payload));
-                // A full outbox closes itself.
-                let _ = self.outbox.push(&pong);
-                Ok(())
-            }
-            (OpCode::Control(Control::Pong), _) => Ok(()),
-            (OpCode::Control(_), _) => Err(Disconnect::Gone),
-            (OpCode::Data(Data::Continue), _) => {
-                let mut fragments = self.fragments.take().ok_or(Disconnect::ProtocolError)?;
-                if fragments.bytes.len() + payload.len() > self.endpoint.settings.message_size {
-                    return Err(Disconnect::TooBig);
-                }
-                fragments.bytes.extend_from_slice(payload);
-                match is_final {
-                    true => self.message(fragments.opcode, &fragments.bytes),
-                    false => {
-                        self.fragments = Some(fragments);
-                        Ok(())
-                    }
-                }
-            }
-            (_, _) if self.fragments.is_some() => Err(Disconnect::ProtocolError),
-            (_, true) => self.message(opcode, payload),
-            (_, false) => {
-                self.fragments = Some(Fragments { opcode, bytes: payload.to_vec() });
-                Ok(())
-            }
-        }
-    }
-
-    fn message(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), Disconnect> {
-        if opcode != OpCode::Data(Data::Text) {
-            return Err(Disconnect::InappropriateProtocol);
-        }
-        let text = std::str::from_utf8(payload).map_err(|_| Disconnect::InvalidData)?;
-        let expires = self.session.expires();
-        self.session.text(text)?;
+    /// After commands: the time may be another, for which `expires` is what it was before.
+    fn handled(&mut self, expires: Option<u64>) {
         if self.session.expires() != expires {
             self.arm();
         }
         if self.waiting == Waiting::Connect && self.session.is_connected() {
-            self.wait(Waiting::NextPing, self.endpoint.settings.ping_interval);
+            self.wait(Waiting::NextPing, self.service.settings.ping_interval);
         }
-        Ok(())
+    }
+
+    /// Ends the connection for what the client sent.
+    fn refuse(&self, reason: Disconnect) {
+        self.service.count_refused(reason);
+        self.outbox.close(reason);
     }
 
     /// Writes all that is there. Ready when nothing more will be written, or nothing more can.
@@ -281,6 +234,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Poll::Pending;
                 }
             }
+            // TLS holds back what the socket did not take at once, and nobody else would ask for it.
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Written::Broken),
+                Poll::Pending => {
+                    self.outbox.stall(cx);
+                    return Poll::Pending;
+                }
+            }
             if self.phase == Phase::Closing {
                 return Poll::Ready(Written::All);
             }
@@ -292,7 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.phase = Phase::Closing;
                     self.timer.as_mut().reset(Instant::now() + LINGER);
                     self.session.end(reason);
-                    write_close(reason, &mut self.unwritten);
+                    self.service.encoder.end(reason, &mut self.unwritten);
                 }
             }
         }
@@ -306,22 +268,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // The two clocks do not run quite alike.
             return self.arm();
         }
+        let (ping, pong) = (self.service.settings.ping_interval, self.service.settings.pong_timeout);
         match self.waiting {
             Waiting::Connect => self.outbox.close(Disconnect::Stale),
             Waiting::NextPing => {
                 self.session.ping();
-                self.wait(Waiting::Pong, self.endpoint.settings.pong_timeout);
+                self.wait(Waiting::Pong, pong);
             }
             Waiting::Pong if self.session.take_pong() => {
-                let settings = &self.endpoint.settings;
-                self.wait(Waiting::NextPing, settings.ping_interval.saturating_sub(settings.pong_timeout));
+                self.wait(Waiting::NextPing, ping.saturating_sub(pong))
             }
             Waiting::Pong => self.outbox.close(Disconnect::NoPong),
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Future for Connection<S, F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -335,8 +297,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                 Poll::Pending => {}
                 Poll::Ready(Written::Broken) => return Poll::Ready(()),
                 Poll::Ready(Written::All) => {
-                    // Shutting the socket with unread bytes in it could destroy the closing frame on its way,
-                    // so the client's end is awaited for a moment.
+                    // Shutting the socket with unread bytes in it could destroy the last of what was written on
+                    // its way, so the client's end is awaited for a moment.
                     let _ = Pin::new(&mut this.stream).poll_shutdown(cx);
                     this.phase = Phase::Lingering;
                 }

@@ -1,0 +1,185 @@
+//! What clients send.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use crate::metrics::ClientCommand;
+
+/// One command of a client. Which of the fields is there says which command it is.
+#[derive(Debug, Default, Deserialize)]
+pub struct Command<'a> {
+    /// The number that the reply carries; zero or absent when no reply is wanted.
+    #[serde(default)]
+    pub id: u32,
+    /// Says who the client is.
+    #[serde(borrow)]
+    pub connect: Option<Connect<'a>>,
+    /// Subscribes to a channel.
+    #[serde(borrow)]
+    pub subscribe: Option<Subscribe<'a>>,
+    /// Ends a subscription.
+    #[serde(borrow)]
+    pub unsubscribe: Option<OfChannel<'a>>,
+    /// Publishes into a channel.
+    #[serde(borrow)]
+    pub publish: Option<Publish<'a>>,
+    /// Asks who is in a channel.
+    #[serde(borrow)]
+    pub presence: Option<OfChannel<'a>>,
+    /// Asks how many are in a channel.
+    #[serde(borrow)]
+    pub presence_stats: Option<OfChannel<'a>>,
+    /// A message to the server that has no reply.
+    #[serde(borrow)]
+    pub send: Option<Send<'a>>,
+    /// A ping of the client.
+    pub ping: Option<Ping>,
+    /// Asks for past messages of a channel.
+    history: Option<IgnoredAny>,
+    /// Calls a logic module.
+    #[serde(borrow)]
+    pub rpc: Option<Rpc<'a>>,
+    /// Brings a new connection token.
+    refresh: Option<IgnoredAny>,
+    /// Brings a new subscription token.
+    sub_refresh: Option<IgnoredAny>,
+}
+
+/// See [`Command::connect`].
+#[derive(Debug, Default, Deserialize)]
+pub struct Connect<'a> {
+    /// A JWT, when the client has one.
+    #[serde(default, borrow)]
+    pub token: Cow<'a, str>,
+}
+
+/// See [`Command::subscribe`].
+#[derive(Debug, Deserialize)]
+pub struct Subscribe<'a> {
+    /// The channel.
+    #[serde(borrow)]
+    pub channel: Cow<'a, str>,
+    /// A JWT for the channel, when the client has one.
+    #[serde(default, borrow)]
+    pub token: Cow<'a, str>,
+}
+
+/// A command with a channel and nothing else.
+#[derive(Debug, Deserialize)]
+pub struct OfChannel<'a> {
+    /// The channel.
+    #[serde(borrow)]
+    pub channel: Cow<'a, str>,
+}
+
+/// See [`Command::publish`].
+#[derive(Debug, Deserialize)]
+pub struct Publish<'a> {
+    /// The channel.
+    #[serde(borrow)]
+    pub channel: Cow<'a, str>,
+    /// The payload.
+    #[serde(borrow)]
+    pub data: &'a RawValue,
+}
+
+/// See [`Command::send`].
+#[derive(Debug, Deserialize)]
+pub struct Send<'a> {
+    /// The payload.
+    #[serde(borrow)]
+    pub data: &'a RawValue,
+}
+
+/// See [`Command::rpc`].
+#[derive(Debug, Deserialize)]
+pub struct Rpc<'a> {
+    /// The module's name.
+    #[serde(default, borrow)]
+    pub method: Cow<'a, str>,
+    /// The payload.
+    #[serde(default, borrow)]
+    pub data: Option<&'a RawValue>,
+}
+
+/// See [`Command::ping`].
+#[derive(Debug, Deserialize)]
+pub struct Ping {}
+
+/// One command, told apart.
+#[derive(Debug)]
+pub enum Request<'a> {
+    /// The empty object: the client's answer to a ping of the server.
+    Pong,
+    /// See [`Command::connect`].
+    Connect(Connect<'a>),
+    /// See [`Command::subscribe`].
+    Subscribe(Subscribe<'a>),
+    /// See [`Command::unsubscribe`].
+    Unsubscribe(OfChannel<'a>),
+    /// See [`Command::publish`].
+    Publish(Publish<'a>),
+    /// See [`Command::presence`].
+    Presence(OfChannel<'a>),
+    /// See [`Command::presence_stats`].
+    PresenceStats(OfChannel<'a>),
+    /// See [`Command::send`].
+    Send(Send<'a>),
+    /// See [`Command::rpc`].
+    Rpc(Rpc<'a>),
+    /// See [`Command::ping`].
+    Ping,
+    /// A command of the protocol that is not offered here.
+    NotOffered(ClientCommand),
+    /// A command that the protocol does not have.
+    Unknown,
+}
+
+impl<'a> Command<'a> {
+    /// The commands of a frame, in order. After an error nothing more is read.
+    pub fn read_all(text: &'a str) -> impl Iterator<Item = serde_json::Result<Command<'a>>> {
+        serde_json::Deserializer::from_str(text).into_iter()
+    }
+
+    /// Tells which command it is.
+    pub fn request(self) -> Request<'a> {
+        match self {
+            Command { publish: Some(publish), .. } => Request::Publish(publish),
+            Command { subscribe: Some(subscribe), .. } => Request::Subscribe(subscribe),
+            Command { unsubscribe: Some(unsubscribe), .. } => Request::Unsubscribe(unsubscribe),
+            Command { connect: Some(connect), .. } => Request::Connect(connect),
+            Command { presence: Some(presence), .. } => Request::Presence(presence),
+            Command { presence_stats: Some(stats), .. } => Request::PresenceStats(stats),
+            Command { send: Some(send), .. } => Request::Send(send),
+            Command { ping: Some(_), .. } => Request::Ping,
+            Command { history: Some(_), .. } => Request::NotOffered(ClientCommand::History),
+            Command { rpc: Some(rpc), .. } => Request::Rpc(rpc),
+            Command { refresh: Some(_), .. } => Request::NotOffered(ClientCommand::Refresh),
+            Command { sub_refresh: Some(_), .. } => Request::NotOffered(ClientCommand::SubRefresh),
+            Command { id: 0, .. } => Request::Pong,
+            _ => Request::Unknown,
+        }
+    }
+}
+
+impl Request<'_> {
+    /// How the command is counted.
+    pub fn kind(&self) -> ClientCommand {
+        match self {
+            Self::Pong => ClientCommand::Pong,
+            Self::Connect(_) => ClientCommand::Connect,
+            Self::Subscribe(_) => ClientCommand::Subscribe,
+            Self::Unsubscribe(_) => ClientCommand::Unsubscribe,
+            Self::Publish(_) => ClientCommand::Publish,
+            Self::Presence(_) => ClientCommand::Presence,
+            Self::PresenceStats(_) => ClientCommand::PresenceStats,
+            Self::Send(_) => ClientCommand::Send,
+            Self::Rpc(_) => ClientCommand::Rpc,
+            Self::Ping => ClientCommand::Ping,
+            Self::NotOffered(command) => *command,
+            Self::Unknown => ClientCommand::Unknown,
+        }
+    }
+}

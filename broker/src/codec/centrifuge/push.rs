@@ -1,0 +1,66 @@
+//! What the server sends by itself, and how it is framed.
+
+use super::write_string;
+use crate::{
+    codec::{Encoder, Framer, Push, websocket},
+    endpoint::Disconnect,
+    message::Channel,
+};
+
+/// JSON in text frames of a WebSocket.
+pub struct JsonOverWebSocket;
+
+impl Encoder for JsonOverWebSocket {
+    fn encode(&self, push: &Push<'_>, out: &mut Vec<u8>) {
+        websocket::write_text(out, |out| write_push(push, out));
+    }
+}
+
+impl Framer for JsonOverWebSocket {
+    fn frame(&self, out: &mut Vec<u8>, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        websocket::write_text(out, write);
+    }
+
+    fn end(&self, reason: Disconnect, out: &mut Vec<u8>) {
+        websocket::write_close(reason, out);
+    }
+}
+
+/// Appends a push as JSON.
+pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
+    let start = |channel: &Channel, out: &mut Vec<u8>| {
+        out.extend_from_slice(br#"{"push":{"channel":"#);
+        write_string(channel.as_str(), out);
+    };
+    match push {
+        Push::Publication(channel, publication) => {
+            start(channel, out);
+            out.extend_from_slice(br#","pub":{"data":"#);
+            out.extend_from_slice(publication.data);
+            for (key, json) in [(&br#","info":"#[..], publication.info), (br#","tags":"#, publication.tags)] {
+                if !json.is_empty() {
+                    out.extend_from_slice(key);
+                    out.extend_from_slice(json);
+                }
+            }
+            out.extend_from_slice(b"}}}");
+        }
+        Push::Join(channel, _, info) => {
+            start(channel, out);
+            out.extend_from_slice(br#","join":{"info":"#);
+            out.extend_from_slice(info);
+            out.extend_from_slice(b"}}}");
+        }
+        Push::Leave(channel, _, info) => {
+            start(channel, out);
+            out.extend_from_slice(br#","leave":{"info":"#);
+            out.extend_from_slice(info);
+            out.extend_from_slice(b"}}}");
+        }
+        Push::Message(message) => {
+            out.extend_from_slice(br#"{"push":{"message":{"data":"#);
+            out.extend_from_slice(message.data);
+            out.extend_from_slice(b"}}}");
+        }
+    }
+}

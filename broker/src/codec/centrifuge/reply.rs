@@ -1,0 +1,93 @@
+//! What the server answers.
+
+use std::io::Write;
+
+use super::write_string;
+use crate::{backplane::Member, endpoint::ErrorCode};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a reply says.
+#[derive(Debug)]
+pub enum Reply<'a> {
+    /// The client is connected.
+    Connect {
+        /// Its identity.
+        client: String,
+        /// The instance that it is connected to.
+        node: &'a str,
+        /// Seconds between the server's pings.
+        ping: u64,
+    },
+    /// The client is subscribed.
+    Subscribe,
+    /// The subscription has ended.
+    Unsubscribe,
+    /// The publication was taken.
+    Publish,
+    /// Who is in the channel.
+    Presence(&'a [Member]),
+    /// How many are in the channel.
+    PresenceStats {
+        /// Connections.
+        clients: usize,
+        /// Distinct users.
+        users: usize,
+    },
+    /// What a logic module answered, as JSON.
+    Rpc(&'a [u8]),
+    /// The answer to a ping.
+    Ping,
+    /// The command failed.
+    Error(ErrorCode),
+}
+
+impl Reply<'_> {
+    /// Appends the reply to the command of this number, as JSON.
+    pub fn write(&self, id: u32, out: &mut Vec<u8>) {
+        // Writing into memory cannot fail.
+        let _ = self.try_write(id, out);
+    }
+
+    fn try_write(&self, id: u32, out: &mut Vec<u8>) -> std::io::Result<()> {
+        write!(out, r#"{{"id":{id},"#)?;
+        match self {
+            Self::Connect { client, node, ping } => {
+                write!(out, r#""connect":{{"client":"{client}","version":"{VERSION}","#)?;
+                write!(out, r#""ping":{ping},"pong":true,"node":"#)?;
+                write_string(node, out);
+                out.extend_from_slice(b"}}");
+            }
+            Self::Subscribe => out.extend_from_slice(br#""subscribe":{}}"#),
+            Self::Unsubscribe => out.extend_from_slice(br#""unsubscribe":{}}"#),
+            Self::Publish => out.extend_from_slice(br#""publish":{}}"#),
+            Self::Ping => out.extend_from_slice(br#""ping":{}}"#),
+            Self::Rpc(data) => {
+                out.extend_from_slice(br#""rpc":{"data":"#);
+                out.extend_from_slice(data);
+                out.extend_from_slice(b"}}");
+            }
+            Self::Presence(members) => {
+                out.extend_from_slice(br#""presence":{"presence":{"#);
+                for (index, member) in members.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(out, r#"{comma}"{}":"#, member.client)?;
+                    out.extend_from_slice(&member.info);
+                }
+                out.extend_from_slice(b"}}}");
+            }
+            Self::PresenceStats { clients, users } => {
+                write!(out, r#""presence_stats":{{"num_clients":{clients},"num_users":{users}}}}}"#)?;
+            }
+            Self::Error(error) => {
+                let (code, message) = (error.code(), error.message());
+                write!(out, r#""error":{{"code":{code},"message":"{message}""#)?;
+                if error.is_temporary() {
+                    out.extend_from_slice(br#","temporary":true"#);
+                }
+                out.extend_from_slice(b"}}");
+            }
+        }
+        Ok(())
+    }
+}
