@@ -254,6 +254,7 @@ fn client_router(
             pong_timeout: settings.pong_timeout.get(),
             message_size: config.limits.message_size.bytes(),
             outbox_size: config.limits.outbox_size.bytes(),
+            token_grace: config.limits.token_grace.get(),
         };
         let origins = config.client.allowed_origins.clone();
         let (admission, connections) = (admission.clone(), connections.clone());

@@ -21,6 +21,32 @@ pub enum Push<'a> {
     Leave(&'a Channel, ClientId, &'a [u8]),
     /// Something was sent to this client itself.
     Message(Publication<'a>),
+    /// The server has ended the client's own subscription to a channel.
+    Unsubscribe(&'a Channel, Unsubscribe),
+}
+
+/// Why the server ends a subscription. Clients subscribe again after codes from 2500 on
+/// (<https://centrifugal.dev/docs/server/codes>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsubscribe {
+    /// Its token has expired.
+    Expired,
+}
+
+impl Unsubscribe {
+    /// The number.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Expired => 2501,
+        }
+    }
+
+    /// The words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Expired => "subscription expired",
+        }
+    }
 }
 
 /// How pushes look on one kind of connection. One encoding is made for all subscribers that share an encoder

@@ -88,7 +88,37 @@ async fn expired_tokens_are_renewed() {
     ];
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     Script::start("tokens.mjs", &arguments).await.succeeds().await;
-    assert_eq!(broker.ended("expired").await, 1);
+    assert_eq!(broker.ended("expired").await, 0);
+}
+
+#[tokio::test]
+async fn tokens_are_refreshed_on_living_connections() {
+    let yaml = |grace| {
+        format!(
+            "auth: {{jwt: {{hmac_secret: \"{SECRET}\"}}}}\nlimits: {{token_grace: {grace}}}\n\
+             channels: {{namespaces: [{{name: \"\", subscribe: token}}]}}\n"
+        )
+    };
+    let (broker, hasty) = (Broker::start(&yaml("20s")).await, Broker::start(&yaml("1s")).await);
+    let lives = [3, 6, 600].map(in_seconds);
+    let tokens = lives.map(|end| token(&json!({"sub": "ann", "exp": end})));
+    let grants = lives.map(|end| token(&json!({"sub": "ann", "channel": "room", "exp": end})));
+    let arguments = [
+        url(broker.client_address),
+        url(hasty.client_address),
+        "room".to_owned(),
+        json!(tokens).to_string(),
+        json!(grants).to_string(),
+    ];
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    Script::start("refresh.mjs", &arguments).await.succeeds().await;
+    for endpoint in [&broker, &hasty] {
+        assert_eq!(endpoint.ended("expired").await, 0);
+    }
+    let refreshed = async |command| {
+        broker.metric("received_total", &[("endpoint", "websocket"), ("command", command)]).await
+    };
+    assert_eq!((refreshed("refresh").await, refreshed("sub_refresh").await), (2, 2));
 }
 
 /// One address before several brokers, as a Service is: a connection goes to whoever is behind it at the time.

@@ -9,6 +9,7 @@ mod limits;
 mod order;
 mod payload;
 mod presence;
+mod refresh;
 mod refused;
 mod slow;
 mod timers;

@@ -103,6 +103,28 @@ impl Client {
         subscriptions.values().filter_map(|subscription| subscription.terms.as_ref()?.expires_at).min()
     }
 
+    /// The channels whose subscriptions' tokens have expired by `now`, in seconds since 1970.
+    pub fn expired(&self, now: u64) -> Vec<Channel> {
+        let expired = |subscription: &Subscription| {
+            let end = subscription.terms.as_ref().and_then(|terms| terms.expires_at);
+            end.is_some_and(|end| end <= now)
+        };
+        let subscriptions = self.subscriptions.lock();
+        let expired = subscriptions.iter().filter(|(_, subscription)| expired(subscription));
+        expired.map(|(channel, _)| channel.clone()).collect()
+    }
+
+    /// From now on the subscription to this channel expires then; whether there is one.
+    pub fn renew(&self, channel: &Channel, expires_at: Option<u64>) -> bool {
+        match self.subscriptions.lock().get_mut(channel) {
+            Some(subscription) => {
+                subscription.terms.get_or_insert_default().expires_at = expires_at;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Tells the others that it joined, if this attempt is still its subscription to the channel.
     pub fn announce(&self, channel: &Channel, attempt: u64, tell: impl FnOnce()) {
         // Until they are told: a leave, which waits for its turn, must not overtake the join.

@@ -7,7 +7,9 @@ mod command;
 mod push;
 mod reply;
 
-pub use command::{Command, Connect, OfChannel, Ping, Publish, Request, Rpc, Send, Subscribe};
+pub use command::{
+    Command, Connect, OfChannel, Ping, Publish, Refresh, Request, Rpc, Send, SubRefresh, Subscribe,
+};
 pub use push::{JsonOverWebSocket, write_push};
 pub use reply::Reply;
 

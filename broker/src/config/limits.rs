@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::place::Problem;
-use super::units::Size;
+use super::units::{Period, Size};
 
 /// Bounds on clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Limits {
     pub channel_length: usize,
     /// Messages of one client.
     pub rate: Rate,
+    /// How long after the end of its token a client may bring a new one.
+    pub token_grace: Period,
 }
 
 /// How many messages a client may send.
@@ -48,6 +50,7 @@ impl Default for Limits {
             channels_per_client: 128,
             channel_length: 255,
             rate: Rate::default(),
+            token_grace: Period::from_secs(25),
         }
     }
 }

@@ -261,11 +261,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
     }
 
     fn timed_out(&mut self) {
-        if self.session.is_expired() {
-            return self.outbox.close(Disconnect::Expired);
+        if let Err(reason) = self.session.end_expired() {
+            return self.outbox.close(reason);
         }
         if Instant::now() < self.due {
-            // The two clocks do not run quite alike.
+            // It was for something that has expired, or the two clocks do not run quite alike.
             return self.arm();
         }
         let (ping, pong) = (self.service.settings.ping_interval, self.service.settings.pong_timeout);

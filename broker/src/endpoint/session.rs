@@ -16,7 +16,7 @@ use crate::{
 mod expiry;
 mod service;
 
-use expiry::Expiry;
+use expiry::{Expiry, ttl};
 pub use service::{Service, Settings};
 
 /// How long a client has to say who it is.
@@ -162,6 +162,13 @@ impl Session {
                 Ok(())
             }
             Request::Rpc(rpc) => self.rpc(client, id, &rpc),
+            Request::Refresh(refresh) => {
+                self.expiry = self.refresh(client, id, &refresh)?;
+                return Ok(());
+            }
+            Request::SubRefresh(refresh) => {
+                self.sub_refresh(client, id, &refresh).map(|expiry| self.expiry = expiry)
+            }
             Request::NotOffered(_) => Err(ErrorCode::NotAvailable),
             Request::Unknown => Err(ErrorCode::MethodNotFound),
             Request::Pong | Request::Connect(_) => unreachable!("handled above"),
@@ -194,12 +201,13 @@ impl Session {
                 };
             }
         };
-        self.expiry = Expiry::of_connection(identity.expires_at);
+        let expires_at = identity.expires_at;
+        self.expiry = Expiry::of_connection(expires_at);
         let (outbox, encoder) = (self.outbox.clone(), service.encoder.clone());
         let client = service.gateway.connect(identity, service.kind, outbox, encoder)?;
         let node = service.gateway.hub.address.instance.as_str();
         let ping = service.settings.ping_interval.as_secs();
-        let reply = Reply::Connect { client: client.id.to_string(), node, ping };
+        let reply = Reply::Connect { client: client.id.to_string(), node, ping, ttl: ttl(expires_at) };
         service.answer(&self.outbox, id, &reply);
         service.metrics.connects.inc();
         service.metrics.connections.inc();
@@ -218,8 +226,9 @@ impl Session {
     fn subscribe(&self, client: &Arc<Client>, id: u32, subscribe: &Subscribe<'_>) -> Option<u64> {
         let (outbox, service) = (self.outbox.clone(), self.service.clone());
         let (channel, token) = (&*subscribe.channel, &*subscribe.token);
+        let expires_at = self.end_of_grant(client, channel, token);
         self.gateway().subscribe(client, channel, token, move |outcome| match outcome {
-            Ok(()) => service.answer(&outbox, id, &Reply::Subscribe),
+            Ok(()) => service.answer(&outbox, id, &Reply::Subscribe { ttl: ttl(expires_at) }),
             Err(error) => service.refuse(&outbox, id, error),
         })
     }

@@ -40,6 +40,13 @@ export function next(emitter, event) {
   return within(event, new Promise((resolve) => emitter.once(event, resolve)));
 }
 
+/** Waits until something is so. */
+export async function until(isSo) {
+  while (!isSo()) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 /** A connected client. */
 export async function connected(url, options) {
   const made = client(url, options);

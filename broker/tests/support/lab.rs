@@ -59,6 +59,7 @@ impl Lab {
             pong_timeout: config.endpoints.websocket.pong_timeout.get(),
             message_size: config.limits.message_size.bytes(),
             outbox_size: config.limits.outbox_size.bytes(),
+            token_grace: config.limits.token_grace.get(),
         };
         let encoder = Arc::new(JsonOverWebSocket);
         let service = Service::new(gateway.clone(), EndpointKind::WebSocket, encoder, settings);

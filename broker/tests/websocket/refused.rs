@@ -59,8 +59,7 @@ async fn each_refusal_has_its_code_and_is_counted() {
         (json!({}), 104, "unknown_command"),
         (json!({"history": {"channel": "here"}}), 108, "not_available"),
         (json!({"rpc": {"method": "add", "data": [1, 2]}}), 108, "not_available"),
-        (json!({"refresh": {"token": "t"}}), 108, "not_available"),
-        (json!({"sub_refresh": {"channel": "here", "token": "t"}}), 108, "not_available"),
+        (json!({"sub_refresh": {"channel": "here", "token": "t"}}), 103, "permission_denied"),
     ];
     let broker = Broker::start(&format!("{OPEN}{RULES}")).await;
     let mut client = broker.connect().await;

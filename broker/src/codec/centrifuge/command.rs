@@ -42,9 +42,11 @@ pub struct Command<'a> {
     #[serde(borrow)]
     pub rpc: Option<Rpc<'a>>,
     /// Brings a new connection token.
-    refresh: Option<IgnoredAny>,
+    #[serde(borrow)]
+    pub refresh: Option<Refresh<'a>>,
     /// Brings a new subscription token.
-    sub_refresh: Option<IgnoredAny>,
+    #[serde(borrow)]
+    pub sub_refresh: Option<SubRefresh<'a>>,
 }
 
 /// See [`Command::connect`].
@@ -104,6 +106,25 @@ pub struct Rpc<'a> {
     pub data: Option<&'a RawValue>,
 }
 
+/// See [`Command::refresh`].
+#[derive(Debug, Deserialize)]
+pub struct Refresh<'a> {
+    /// A JWT of the same user.
+    #[serde(default, borrow)]
+    pub token: Cow<'a, str>,
+}
+
+/// See [`Command::sub_refresh`].
+#[derive(Debug, Deserialize)]
+pub struct SubRefresh<'a> {
+    /// The channel.
+    #[serde(borrow)]
+    pub channel: Cow<'a, str>,
+    /// A JWT for the channel.
+    #[serde(default, borrow)]
+    pub token: Cow<'a, str>,
+}
+
 /// See [`Command::ping`].
 #[derive(Debug, Deserialize)]
 pub struct Ping {}
@@ -131,6 +152,10 @@ pub enum Request<'a> {
     Rpc(Rpc<'a>),
     /// See [`Command::ping`].
     Ping,
+    /// See [`Command::refresh`].
+    Refresh(Refresh<'a>),
+    /// See [`Command::sub_refresh`].
+    SubRefresh(SubRefresh<'a>),
     /// A command of the protocol that is not offered here.
     NotOffered(ClientCommand),
     /// A command that the protocol does not have.
@@ -156,8 +181,8 @@ impl<'a> Command<'a> {
             Command { ping: Some(_), .. } => Request::Ping,
             Command { history: Some(_), .. } => Request::NotOffered(ClientCommand::History),
             Command { rpc: Some(rpc), .. } => Request::Rpc(rpc),
-            Command { refresh: Some(_), .. } => Request::NotOffered(ClientCommand::Refresh),
-            Command { sub_refresh: Some(_), .. } => Request::NotOffered(ClientCommand::SubRefresh),
+            Command { refresh: Some(refresh), .. } => Request::Refresh(refresh),
+            Command { sub_refresh: Some(refresh), .. } => Request::SubRefresh(refresh),
             Command { id: 0, .. } => Request::Pong,
             _ => Request::Unknown,
         }
@@ -178,6 +203,8 @@ impl Request<'_> {
             Self::Send(_) => ClientCommand::Send,
             Self::Rpc(_) => ClientCommand::Rpc,
             Self::Ping => ClientCommand::Ping,
+            Self::Refresh(_) => ClientCommand::Refresh,
+            Self::SubRefresh(_) => ClientCommand::SubRefresh,
             Self::NotOffered(command) => *command,
             Self::Unknown => ClientCommand::Unknown,
         }

@@ -1,5 +1,7 @@
 //! What the server sends by itself, and how it is framed.
 
+use std::io::Write;
+
 use super::write_string;
 use crate::{
     codec::{Encoder, Framer, Push, websocket},
@@ -62,5 +64,15 @@ pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(message.data);
             out.extend_from_slice(b"}}}");
         }
+        Push::Unsubscribe(channel, why) => {
+            start(channel, out);
+            write_end(r#","unsubscribe":"#, why.code().into(), why.reason(), out);
+        }
     }
+}
+
+/// Appends the start of a push, why something ends, and the end of the push.
+fn write_end(start: &str, code: u32, reason: &str, out: &mut Vec<u8>) {
+    // Writing into memory cannot fail.
+    let _ = write!(out, r#"{start}{{"code":{code},"reason":"{reason}"}}}}}}"#);
 }

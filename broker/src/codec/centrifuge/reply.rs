@@ -18,9 +18,14 @@ pub enum Reply<'a> {
         node: &'a str,
         /// Seconds between the server's pings.
         ping: u64,
+        /// Seconds until the client's token expires.
+        ttl: Option<u64>,
     },
     /// The client is subscribed.
-    Subscribe,
+    Subscribe {
+        /// Seconds until the subscription's token expires.
+        ttl: Option<u64>,
+    },
     /// The subscription has ended.
     Unsubscribe,
     /// The publication was taken.
@@ -38,6 +43,18 @@ pub enum Reply<'a> {
     Rpc(&'a [u8]),
     /// The answer to a ping.
     Ping,
+    /// The new connection token holds.
+    Refresh {
+        /// The client's identity.
+        client: String,
+        /// Seconds until the token expires.
+        ttl: Option<u64>,
+    },
+    /// The new subscription token holds.
+    SubRefresh {
+        /// Seconds until the token expires.
+        ttl: Option<u64>,
+    },
     /// The command failed.
     Error(ErrorCode),
 }
@@ -52,13 +69,24 @@ impl Reply<'_> {
     fn try_write(&self, id: u32, out: &mut Vec<u8>) -> std::io::Result<()> {
         write!(out, r#"{{"id":{id},"#)?;
         match self {
-            Self::Connect { client, node, ping } => {
+            Self::Connect { client, node, ping, ttl } => {
                 write!(out, r#""connect":{{"client":"{client}","version":"{VERSION}","#)?;
+                if let Some(ttl) = ttl {
+                    write!(out, r#""expires":true,"ttl":{ttl},"#)?;
+                }
                 write!(out, r#""ping":{ping},"pong":true,"node":"#)?;
                 write_string(node, out);
                 out.extend_from_slice(b"}}");
             }
-            Self::Subscribe => out.extend_from_slice(br#""subscribe":{}}"#),
+            Self::Refresh { client, ttl } => {
+                write!(out, r#""refresh":{{"client":"{client}","version":"{VERSION}""#)?;
+                if let Some(ttl) = ttl {
+                    write!(out, r#","expires":true,"ttl":{ttl}"#)?;
+                }
+                out.extend_from_slice(b"}}");
+            }
+            Self::Subscribe { ttl } => write_expiring("subscribe", *ttl, out)?,
+            Self::SubRefresh { ttl } => write_expiring("sub_refresh", *ttl, out)?,
             Self::Unsubscribe => out.extend_from_slice(br#""unsubscribe":{}}"#),
             Self::Publish => out.extend_from_slice(br#""publish":{}}"#),
             Self::Ping => out.extend_from_slice(br#""ping":{}}"#),
@@ -89,5 +117,13 @@ impl Reply<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A result that says nothing, or when it expires.
+fn write_expiring(name: &str, ttl: Option<u64>, out: &mut Vec<u8>) -> std::io::Result<()> {
+    match ttl {
+        None => write!(out, r#""{name}":{{}}}}"#),
+        Some(ttl) => write!(out, r#""{name}":{{"expires":true,"ttl":{ttl}}}}}"#),
     }
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     backplane::{Member, Publication},
-    codec::Push,
+    codec::{Push, Unsubscribe},
     endpoint::ErrorCode,
     message::{Channel, ClientId},
     metrics::Label,
@@ -71,15 +71,15 @@ fn pushes_are_those_of_the_protocol() {
         push(Push::Join(&channel, client, info)),
         r#"{"push":{"channel":"news","join":{"info":{"user":"u","client":"c"}}}}"#
     );
+    assert_eq!(
+        push(Push::Unsubscribe(&channel, Unsubscribe::Expired)),
+        r#"{"push":{"channel":"news","unsubscribe":{"code":2501,"reason":"subscription expired"}}}"#
+    );
 }
 
 #[test]
 fn replies_are_those_of_the_protocol() {
-    let connect = Reply::Connect { client: "c".into(), node: "chat-0", ping: 25 };
-    let connect: serde_json::Value = serde_json::from_str(&reply(connect)).unwrap();
-    assert_eq!(connect["connect"]["ping"], 25);
-    assert_eq!(connect["connect"]["node"], "chat-0");
-    assert_eq!(reply(Reply::Subscribe), r#"{"id":7,"subscribe":{}}"#);
+    assert_eq!(reply(Reply::Subscribe { ttl: None }), r#"{"id":7,"subscribe":{}}"#);
     assert_eq!(
         reply(Reply::Error(ErrorCode::Internal)),
         r#"{"id":7,"error":{"code":100,"message":"internal server error","temporary":true}}"#
@@ -94,6 +94,31 @@ fn replies_are_those_of_the_protocol() {
         reply(Reply::Presence(&[member])),
         format!(r#"{{"id":7,"presence":{{"presence":{{"{client}":{{"user":""}}}}}}}}"#)
     );
+}
+
+#[test]
+fn replies_say_when_tokens_expire() {
+    let version = env!("CARGO_PKG_VERSION");
+    let connect = |ttl| reply(Reply::Connect { client: "c".into(), node: "chat-0", ping: 25, ttl });
+    assert_eq!(
+        connect(None),
+        format!(
+            r#"{{"id":7,"connect":{{"client":"c","version":"{version}","ping":25,"pong":true,"node":"chat-0"}}}}"#
+        )
+    );
+    assert!(connect(Some(60)).contains(r#","expires":true,"ttl":60,"ping":25,"#));
+    let refresh = |ttl| reply(Reply::Refresh { client: "c".into(), ttl });
+    assert_eq!(
+        refresh(Some(60)),
+        format!(r#"{{"id":7,"refresh":{{"client":"c","version":"{version}","expires":true,"ttl":60}}}}"#)
+    );
+    assert_eq!(refresh(None), format!(r#"{{"id":7,"refresh":{{"client":"c","version":"{version}"}}}}"#));
+    assert_eq!(reply(Reply::Subscribe { ttl: Some(5) }), r#"{"id":7,"subscribe":{"expires":true,"ttl":5}}"#);
+    assert_eq!(
+        reply(Reply::SubRefresh { ttl: Some(5) }),
+        r#"{"id":7,"sub_refresh":{"expires":true,"ttl":5}}"#
+    );
+    assert_eq!(reply(Reply::SubRefresh { ttl: None }), r#"{"id":7,"sub_refresh":{}}"#);
 }
 
 #[test]

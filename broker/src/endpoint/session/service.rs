@@ -50,6 +50,8 @@ pub struct Settings {
     pub message_size: usize,
     /// Unsent bytes of one client before it is closed as too slow.
     pub outbox_size: usize,
+    /// How long after the end of its token a client may bring a new one.
+    pub token_grace: Duration,
 }
 
 impl Service {
