@@ -16,7 +16,7 @@ use crate::{
     endpoint::{
         Gateway, Phase,
         accept::{self, Admission, Door},
-        http, session, sse, websocket,
+        http, sse, websocket,
     },
     hub::Hub,
     keyring::Watch,
@@ -28,6 +28,9 @@ use crate::{
 };
 
 mod configured;
+mod sockets;
+
+use sockets::{Sockets, session_settings};
 
 /// A running broker.
 pub struct Broker {
@@ -35,6 +38,8 @@ pub struct Broker {
     pub client_address: SocketAddr,
     /// Where metrics and probes are.
     pub admin_address: SocketAddr,
+    /// Where clients connect by TCP, if they can.
+    pub tcp_address: Option<SocketAddr>,
     hub: Arc<Hub>,
     drain: Arc<Drain>,
     servers: TaskTracker,
@@ -171,6 +176,7 @@ impl Builder {
         let backplane = self.backplane.unwrap_or_else(|| configured::backplane(&config));
         let admin_listener = listen("admin.address", config.admin.address).await?;
         let client_listener = listen("client.address", config.client.address).await?;
+        let sockets = Sockets::open(&config).await?;
 
         let (keys, authenticator) = Watch::begin(&config.auth)?;
         let metrics = Arc::new(Metrics::new());
@@ -197,6 +203,7 @@ impl Builder {
         let drain = Arc::new(drain);
         let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
         let (client_address, admin_address) = (address_of(&client_listener), address_of(&admin_listener));
+        let tcp_address = sockets.tcp_address();
 
         servers.spawn(keys.run(gateway.auth.clone(), gateway.hub.metrics.clone(), stop.clone()));
         // The admin port first: while the backplane starts, the process is live and not ready.
@@ -206,11 +213,15 @@ impl Builder {
         modules.start(&pipeline);
         let syncing = stop.clone();
         servers.spawn(async move { syncing.run_until_cancelled(cluster.sync()).await });
+        sockets.serve(&config, &gateway, (&admission, &connections), (&servers, &stop));
         let router = client_router(&config, &gateway, &admission, &connections);
         servers.spawn(accept::serve(client_listener, router, Some(Arc::new(door)), stop.clone()));
         gateway.enter_phase(Phase::Open);
+        if let Some(address) = tcp_address {
+            tracing::info!(%address, "clients may connect by TCP");
+        }
         tracing::info!(%client_address, %admin_address, "ready");
-        Ok(Broker { client_address, admin_address, hub, drain, servers, stop })
+        Ok(Broker { client_address, admin_address, tcp_address, hub, drain, servers, stop })
     }
 }
 
@@ -249,13 +260,7 @@ fn client_router(
     let mut router = Router::new();
     let settings = &config.endpoints.websocket;
     if settings.enabled {
-        let session = session::Settings {
-            ping_interval: settings.ping_interval.get(),
-            pong_timeout: settings.pong_timeout.get(),
-            message_size: config.limits.message_size.bytes(),
-            outbox_size: config.limits.outbox_size.bytes(),
-            token_grace: config.limits.token_grace.get(),
-        };
+        let session = session_settings(config, settings.ping_interval.get(), settings.pong_timeout.get());
         let origins = config.client.allowed_origins.clone();
         let (admission, connections) = (admission.clone(), connections.clone());
         let endpoint = websocket::Endpoint::new(gateway.clone(), session, origins, admission, connections);

@@ -7,6 +7,7 @@ use crate::{
 };
 
 pub mod centrifuge;
+pub mod lines;
 pub mod sse;
 pub mod websocket;
 

@@ -39,7 +39,7 @@ mod warnings;
 pub use auth::{Auth, Jwt, JwtKey, JwtKeys, KeyFiles};
 pub use channels::{Access, Channels, Namespace, Subscribe};
 pub use drain::Drain;
-pub use endpoints::{Endpoints, Http, Sse, Websocket};
+pub use endpoints::{Endpoints, Http, Sse, Tcp, Websocket};
 pub use environment::variable_of;
 pub use instance::Instance;
 pub use keys::{Leaf, leaves};
@@ -65,7 +65,7 @@ pub struct Config {
     pub client: Client,
     /// Where metrics, probes and drain are asked for.
     pub admin: Admin,
-    /// The ways to talk to the broker on the client address.
+    /// The ways to talk to the broker.
     pub endpoints: Endpoints,
     /// Who may connect, and who may use the server API.
     pub auth: Auth,
@@ -132,7 +132,7 @@ impl Config {
         self.instance.check(&mut problems);
         self.client.check(&mut problems);
         self.admin.check(&self.client, &mut problems);
-        self.endpoints.check(&mut problems);
+        self.endpoints.check(&self.client, &self.admin, &mut problems);
         self.auth.check(&mut problems);
         self.channels.check(&mut problems);
         self.limits.check(&mut problems);

@@ -11,6 +11,7 @@ pub mod origin;
 pub mod outbox;
 pub mod session;
 pub mod sse;
+pub mod tcp;
 pub mod websocket;
 
 pub use disconnect::Disconnect;
@@ -25,6 +26,8 @@ pub enum EndpointKind {
     WebSocket,
     /// The unidirectional form of the protocol over server-sent events.
     Sse,
+    /// The same commands over TCP, one a line.
+    Tcp,
 }
 
 impl EndpointKind {
@@ -33,6 +36,7 @@ impl EndpointKind {
         match self {
             Self::WebSocket => "websocket",
             Self::Sse => "sse",
+            Self::Tcp => "tcp",
         }
     }
 }

@@ -13,4 +13,5 @@ mod process;
 mod redis;
 mod sse;
 mod support;
+mod tcp;
 mod websocket;

@@ -12,6 +12,7 @@ pub(crate) mod program;
 pub(crate) mod sse;
 pub(crate) mod tls;
 pub(crate) mod token;
+mod wire;
 
 pub(crate) use broker::{Broker, KEY, OPEN, config};
 pub(crate) use client::{Client, handshake, handshake_on, shake_hands};
@@ -19,3 +20,4 @@ pub(crate) use frame::{Frame, frame, text};
 pub(crate) use http::{Response, request};
 pub(crate) use lab::Lab;
 pub(crate) use poll::{eventually, within};
+pub(crate) use wire::Lines;

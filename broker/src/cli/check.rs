@@ -19,6 +19,9 @@ fn report(config: &Config) -> String {
     line("instance", config.instance.id.clone());
     let tls = if config.client.tls.is_some() { " with TLS" } else { "" };
     line("clients", format!("{}{tls}, {}", config.client.address, endpoints(&config.endpoints)));
+    if config.endpoints.tcp.enabled {
+        line("tcp", config.endpoints.tcp.address.to_string());
+    }
     line("admin", config.admin.address.to_string());
     line("auth", auth(config));
     let namespaces: Vec<&str> = config
@@ -125,6 +128,14 @@ auth:
         let text = report(&config);
         assert!(text.contains("clients with a token (3 keys: HS256, HS512), no API key"), "{text}");
         assert!(!text.contains("abcdef"), "{text}");
+    }
+
+    #[test]
+    fn tells_of_endpoints_with_addresses_of_their_own() {
+        let yaml = "endpoints: {tcp: {enabled: true}}";
+        let text = report(&Config::parse("broker.yaml", yaml, std::iter::empty()).unwrap());
+        assert!(text.contains("  tcp        0.0.0.0:8100\n"), "{text}");
+        assert!(!report(&Config::default()).contains("8100"));
     }
 
     #[test]

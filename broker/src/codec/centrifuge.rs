@@ -10,7 +10,7 @@ mod reply;
 pub use command::{
     Command, Connect, OfChannel, Ping, Publish, Refresh, Request, Rpc, Send, SubRefresh, Subscribe,
 };
-pub use push::{JsonOverWebSocket, write_push};
+pub use push::{JsonLines, JsonOverWebSocket, write_push};
 pub use reply::Reply;
 
 /// Appends a text as a JSON string.

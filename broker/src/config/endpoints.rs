@@ -1,14 +1,23 @@
-//! `endpoints`: the ways to talk to the broker on the client address.
+//! `endpoints`: the ways to talk to the broker.
+
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::place::Problem;
-use super::units::Period;
+use super::{Admin, Client, place::Problem, units::Period};
+
+mod sse;
+mod tcp;
+mod websocket;
+
+pub use sse::Sse;
+pub use tcp::Tcp;
+pub use websocket::Websocket;
 
 /// The server API's description is there, beside the endpoints.
 const DOCUMENT: &str = "/openapi.json";
 
-/// The endpoints on the client address.
+/// The endpoints: on the client address, and on addresses of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Endpoints {
@@ -18,56 +27,8 @@ pub struct Endpoints {
     pub sse: Sse,
     /// The server API.
     pub http: Http,
-}
-
-/// The WebSocket endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Websocket {
-    /// Whether it is there at all.
-    pub enabled: bool,
-    /// The path that clients open.
-    pub path: String,
-    /// How often the broker pings a client.
-    pub ping_interval: Period,
-    /// How long a client may take to answer a ping.
-    pub pong_timeout: Period,
-}
-
-impl Default for Websocket {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            path: "/connection/websocket".into(),
-            ping_interval: Period::from_secs(25),
-            pong_timeout: Period::from_secs(8),
-        }
-    }
-}
-
-/// The endpoint of server-sent events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sse {
-    /// Whether it is there at all.
-    pub enabled: bool,
-    /// The path that clients open.
-    pub path: String,
-    /// How often the broker says that it is still there.
-    pub ping_interval: Period,
-    /// Whether events are compressed for clients that understand that.
-    pub compression: bool,
-}
-
-impl Default for Sse {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            path: "/connection/uni_sse".into(),
-            ping_interval: Period::from_secs(25),
-            compression: true,
-        }
-    }
+    /// Clients over TCP.
+    pub tcp: Tcp,
 }
 
 /// The server API over HTTP.
@@ -87,9 +48,15 @@ impl Default for Http {
 }
 
 impl Endpoints {
-    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+    /// Whether clients can connect at all.
+    pub(super) fn take_clients(&self) -> bool {
+        self.websocket.enabled || self.sse.enabled || self.tcp.enabled
+    }
+
+    pub(super) fn check(&self, client: &Client, admin: &Admin, problems: &mut Vec<Problem>) {
         self.websocket.check(problems);
         self.sse.check(problems);
+        self.tcp.check(client, admin, problems);
         let usable = check_path("endpoints.http.path", &self.http.path, problems);
         let http = &self.http.path;
         let (websocket, sse) = (&self.websocket, &self.sse);
@@ -113,30 +80,7 @@ impl Endpoints {
     }
 }
 
-impl Sse {
-    fn check(&self, problems: &mut Vec<Problem>) {
-        check_path("endpoints.sse.path", &self.path, problems);
-        check_ping("endpoints.sse.ping_interval", self.ping_interval, problems);
-    }
-}
-
-impl Websocket {
-    fn check(&self, problems: &mut Vec<Problem>) {
-        check_path("endpoints.websocket.path", &self.path, problems);
-        check_ping("endpoints.websocket.ping_interval", self.ping_interval, problems);
-        let (ping, pong) = (self.ping_interval.get(), self.pong_timeout.get());
-        if pong.is_zero() || pong >= ping {
-            problems.push(Problem::of(
-                "endpoints.websocket.pong_timeout",
-                format!(
-                    "{} must be more than 0s and less than ping_interval ({})",
-                    self.pong_timeout, self.ping_interval
-                ),
-            ));
-        }
-    }
-}
-
+/// How often clients of an endpoint are pinged.
 fn check_ping(key: &str, interval: Period, problems: &mut Vec<Problem>) {
     let time = interval.get();
     if time.is_zero() || time.subsec_nanos() != 0 {
@@ -145,6 +89,29 @@ fn check_ping(key: &str, interval: Period, problems: &mut Vec<Problem>) {
             format!(
                 "{interval} is not a whole number of seconds, which the protocol tells clients; write 1s or more"
             ),
+        ));
+    }
+}
+
+/// Pings, and the time to answer them, of the endpoint at `key`.
+fn check_pings(key: &str, ping: Period, pong: Period, problems: &mut Vec<Problem>) {
+    check_ping(&format!("{key}.ping_interval"), ping, problems);
+    if pong.get().is_zero() || pong >= ping {
+        problems.push(Problem::of(
+            format!("{key}.pong_timeout"),
+            format!("{pong} must be more than 0s and less than ping_interval ({ping})"),
+        ));
+    }
+}
+
+/// The port of an address of its own, and the addresses that have one already.
+fn check_port(key: &str, address: SocketAddr, others: [(&str, SocketAddr); 2], problems: &mut Vec<Problem>) {
+    let port = address.port();
+    // Port 0 is "any free one", so two of them never meet.
+    for (other, _) in others.iter().filter(|(_, other)| port != 0 && other.port() == port) {
+        problems.push(Problem::of(
+            key,
+            format!("has port {port}, as {other}.address has; give each its own, such as 8100"),
         ));
     }
 }
@@ -182,71 +149,4 @@ fn lies_under(path: &str, parent: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(change: impl FnOnce(&mut Endpoints)) -> Vec<String> {
-        let mut endpoints = Endpoints::default();
-        change(&mut endpoints);
-        let mut problems = Vec::new();
-        endpoints.check(&mut problems);
-        problems.into_iter().map(|problem| problem.path).collect()
-    }
-
-    #[test]
-    fn the_defaults_are_valid() {
-        assert_eq!(problems(|_| {}), Vec::<String>::new());
-    }
-
-    #[test]
-    fn pongs_come_before_the_next_ping() {
-        let path = vec!["endpoints.websocket.pong_timeout".to_owned()];
-        assert_eq!(problems(|e| e.websocket.pong_timeout = Period::from_secs(25)), path);
-        assert_eq!(problems(|e| e.websocket.pong_timeout = Period::from_secs(0)), path);
-        assert_eq!(
-            problems(|e| e.websocket.pong_timeout = Period::from_millis(24_999)),
-            Vec::<String>::new()
-        );
-    }
-
-    #[test]
-    fn pings_are_whole_seconds() {
-        let path = vec!["endpoints.websocket.ping_interval".to_owned()];
-        assert_eq!(problems(|e| e.websocket.ping_interval = Period::from_millis(9500)), path);
-        let path = ["endpoints.sse.ping_interval"];
-        assert_eq!(problems(|e| e.sse.ping_interval = Period::from_secs(0)), path);
-    }
-
-    #[test]
-    fn paths() {
-        for bad in ["", "/", "api", "/api/", "/a b", "/a?b", "/{id}", "//a", "/:id", "/a/:b", "/openapi.json"]
-        {
-            assert_eq!(problems(|e| e.http.path = bad.into()), ["endpoints.http.path"], "{bad:?}");
-            assert_eq!(problems(|e| e.websocket.path = bad.into())[0], "endpoints.websocket.path", "{bad:?}");
-        }
-        assert_eq!(problems(|e| e.websocket.path = "/a:b".into()), Vec::<String>::new());
-        assert_eq!(problems(|e| e.http.path = "/connection".into()), ["endpoints.websocket.path"]);
-        assert_eq!(problems(|e| e.http.path = "/conn".into()), Vec::<String>::new());
-        assert_eq!(
-            problems(|e| {
-                e.sse.enabled = true;
-                e.sse.path = e.websocket.path.clone();
-            }),
-            ["endpoints.sse.path"]
-        );
-        assert_eq!(
-            problems(|e| {
-                e.sse.enabled = true;
-                e.sse.path = "/api/events".into();
-            }),
-            ["endpoints.sse.path"]
-        );
-        assert_eq!(
-            problems(|e| {
-                e.http.path = "/connection".into();
-                e.http.enabled = false;
-            }),
-            Vec::<String>::new()
-        );
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let endpoints = &config.endpoints;
 
     warn(
-        (endpoints.websocket.enabled || endpoints.sse.enabled) && !auth.anonymous && !jwt.enabled(),
+        endpoints.take_clients() && !auth.anonymous && !jwt.enabled(),
         "nobody can connect: give auth.jwt.hmac_secret_file, keys or jwks_file, or set auth.anonymous to true"
             .into(),
     );
@@ -54,7 +54,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         "the server API refuses every request: give auth.api_keys or api_key_files".into(),
     );
     warn(
-        !endpoints.websocket.enabled && !endpoints.sse.enabled && !endpoints.http.enabled,
+        !endpoints.take_clients() && !endpoints.http.enabled,
         "all endpoints are disabled: only the admin port will answer".into(),
     );
     for warning in config.logic.warnings() {

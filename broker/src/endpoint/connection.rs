@@ -33,6 +33,12 @@ const READS: usize = 4;
 /// How long a client has to end the connection on its side before the socket is shut.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long the answers to the last commands of a client are waited for that will send no more.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How often a timer goes off that nothing is waited for with.
+const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
 thread_local! {
     /// Where every connection of this thread reads into.
     static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
@@ -48,6 +54,8 @@ pub struct Connection<S, F> {
     unread: Vec<u8>,
     /// There are complete messages in `unread`: what those before them have caused is to be written first.
     behind: bool,
+    /// The client will send no more.
+    read_all: bool,
     /// What was taken from the outbox, and how much of it is written.
     unwritten: Vec<u8>,
     written: usize,
@@ -65,6 +73,13 @@ enum Waiting {
     Connect,
     NextPing,
     Pong,
+    LastAnswers,
+    Nothing,
+}
+
+enum Read {
+    All,
+    Broken,
 }
 
 enum Written {
@@ -95,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
             session,
             unread: Vec::new(),
             behind: false,
+            read_all: false,
             unwritten: Vec::new(),
             written: 0,
             timer: Box::pin(tokio::time::sleep(CONNECT_WITHIN)),
@@ -107,10 +123,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
         connection
     }
 
+    /// Ends the connection, before it has begun or later: the client is told why.
+    pub fn close(&self, reason: Disconnect) {
+        self.outbox.close(reason);
+    }
+
     fn wait(&mut self, waiting: Waiting, time: Duration) {
         self.waiting = waiting;
         self.due = Instant::now() + time;
         self.arm();
+    }
+
+    fn wait_for_next_ping(&mut self, in_time: Duration) {
+        match self.service.settings.ping_interval.is_zero() {
+            true => self.wait(Waiting::Nothing, IDLE),
+            false => self.wait(Waiting::NextPing, in_time),
+        }
     }
 
     fn arm(&mut self) {
@@ -119,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
     }
 
     /// Reads what is there, or as much of it as may be answered together. Ready when nothing more will come.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         READ.with_borrow_mut(|buffer| {
             for _ in 0..READS {
                 if self.behind && self.take(&mut []) {
@@ -128,8 +156,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
                 let mut read = ReadBuf::new(buffer);
                 let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read));
                 let bytes = read.filled_mut();
-                if outcome.is_err() || bytes.is_empty() {
-                    return Poll::Ready(());
+                if outcome.is_err() {
+                    return Poll::Ready(Read::Broken);
+                }
+                if bytes.is_empty() {
+                    return Poll::Ready(Read::All);
                 }
                 if self.outbox.closing().is_none() && self.take(bytes) {
                     break;
@@ -175,6 +206,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
                     match received.input {
                         Input::Commands(commands) => {
                             let expires = self.session.expires();
+                            if !F::BARE {
+                                self.session.begin_message();
+                            }
                             match self.session.text(&commands) {
                                 Ok(()) => self.handled(expires),
                                 Err(reason) => self.refuse(reason),
@@ -201,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
             self.arm();
         }
         if self.waiting == Waiting::Connect && self.session.is_connected() {
-            self.wait(Waiting::NextPing, self.service.settings.ping_interval);
+            self.wait_for_next_ping(self.service.settings.ping_interval);
         }
     }
 
@@ -275,10 +309,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
                 self.session.ping();
                 self.wait(Waiting::Pong, pong);
             }
-            Waiting::Pong if self.session.take_pong() => {
-                self.wait(Waiting::NextPing, ping.saturating_sub(pong))
-            }
+            Waiting::Pong if self.session.take_pong() => self.wait_for_next_ping(ping.saturating_sub(pong)),
             Waiting::Pong => self.outbox.close(Disconnect::NoPong),
+            Waiting::LastAnswers => self.outbox.close(Disconnect::Gone),
+            Waiting::Nothing => self.wait(Waiting::Nothing, IDLE),
         }
     }
 }
@@ -289,8 +323,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Future for Connection<S, F> 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         // Reading first: what it causes for this very client leaves with the write that follows.
-        if this.poll_read(cx).is_ready() {
-            return Poll::Ready(());
+        if !this.read_all
+            && let Poll::Ready(read) = this.poll_read(cx)
+        {
+            if !F::BARE || this.phase == Phase::Lingering || matches!(read, Read::Broken) {
+                return Poll::Ready(());
+            }
+            this.read_all = true;
+            // The last line may lack its end.
+            this.take(&mut [b'\n']);
+            if this.phase == Phase::Open {
+                this.wait(Waiting::LastAnswers, LAST_ANSWERS);
+            }
         }
         if this.phase != Phase::Lingering {
             match this.poll_write(cx) {
@@ -303,6 +347,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Future for Connection<S, F> 
                     this.phase = Phase::Lingering;
                 }
             }
+        }
+        if this.phase == Phase::Lingering && this.read_all {
+            return Poll::Ready(());
         }
         if this.phase == Phase::Open && this.outbox.closing().is_some() {
             this.phase = Phase::Leaving;

@@ -6,6 +6,10 @@ use super::Disconnect;
 
 /// How the messages of a client stand in the bytes of a stream.
 pub trait Framing: Unpin {
+    /// Whether the stream is nothing but lines of text. Then a client may end its half of it and still want the
+    /// answers, and what it sends together is not told from what it sends later.
+    const BARE: bool;
+
     /// Reads the message that begins at `start`, of at most `limit` bytes; `None` when it is not all there yet.
     /// Asked again, it is given the same beginning with more behind it.
     ///

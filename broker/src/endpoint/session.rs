@@ -17,7 +17,7 @@ mod expiry;
 mod service;
 
 use expiry::{Expiry, ttl};
-pub use service::{Service, Settings};
+pub use service::{Service, Settings, advice};
 
 /// How long a client has to say who it is.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(15);
@@ -74,12 +74,16 @@ impl Session {
         std::mem::take(&mut self.ponged)
     }
 
-    /// Handles the commands of one message, of which there is one at least.
+    /// What comes now was not sent together with what came before.
+    pub fn begin_message(&mut self) {
+        self.turned_away = false;
+    }
+
+    /// Handles the commands of a text, of which there is one at least.
     ///
     /// # Errors
     /// Why the connection has to end; what was wrong has been counted.
     pub fn text(&mut self, text: &str) -> Result<(), Disconnect> {
-        self.turned_away = false;
         if let Some(client) = &self.client {
             self.gateway().hub.registry.touch(client);
         }
@@ -206,12 +210,13 @@ impl Session {
         let (outbox, encoder) = (self.outbox.clone(), service.encoder.clone());
         let client = service.gateway.connect(identity, service.kind, outbox, encoder)?;
         let node = service.gateway.hub.address.instance.as_str();
-        let ping = service.settings.ping_interval.as_secs();
+        let ping = Some(service.settings.ping_interval.as_secs()).filter(|ping| *ping > 0);
         let reply = Reply::Connect { client: client.id.to_string(), node, ping, ttl: ttl(expires_at) };
         service.answer(&self.outbox, id, &reply);
         service.metrics.connects.inc();
         service.metrics.connections.inc();
         self.client = Some(client);
+        self.turned_away = false;
         self.is_no_newcomer();
         Ok(())
     }

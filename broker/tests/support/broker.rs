@@ -12,8 +12,9 @@ use switchboard::{
     config::Config,
     drain::Drained,
 };
+use tokio::net::TcpStream;
 
-use super::{Client, Response, metrics, request};
+use super::{Client, Lines, Response, metrics, request, within};
 
 /// Anybody may connect, and the tests have a key of the server API.
 pub(crate) const OPEN: &str = "auth: {anonymous: true, api_keys: [key-of-the-tests]}\n";
@@ -26,6 +27,7 @@ pub(crate) struct Broker {
     app: Arc<App>,
     pub(crate) client_address: SocketAddr,
     pub(crate) admin_address: SocketAddr,
+    tcp_address: Option<SocketAddr>,
 }
 
 impl Broker {
@@ -51,7 +53,8 @@ impl Broker {
 
     fn of(app: App) -> Self {
         let (client_address, admin_address) = (app.client_address, app.admin_address);
-        Self { app: Arc::new(app), client_address, admin_address }
+        let tcp_address = app.tcp_address;
+        Self { app: Arc::new(app), client_address, admin_address, tcp_address }
     }
 
     /// A connection whose handshake is done, and nothing else.
@@ -66,14 +69,30 @@ impl Broker {
         client
     }
 
+    /// The address of the TCP endpoint, which the configuration enables.
+    pub(crate) fn tcp_address(&self) -> SocketAddr {
+        self.tcp_address.expect("endpoints.tcp is enabled")
+    }
+
+    /// A client on a TCP connection that has said nothing.
+    pub(crate) async fn tcp(&self) -> Client<TcpStream, Lines> {
+        let stream = within("connecting", TcpStream::connect(self.tcp_address())).await.unwrap();
+        Client::of_lines(stream)
+    }
+
     /// The value of a metric; its series with these labels together.
     pub(crate) async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         metrics::sum(&self.admin("GET", "/metrics").await.body, name, labels)
     }
 
-    /// How many connections ended for this reason.
+    /// How many WebSocket connections ended for this reason.
     pub(crate) async fn ended(&self, reason: &str) -> u64 {
-        self.metric("disconnects_total", &[("endpoint", "websocket"), ("reason", reason)]).await
+        self.ended_on("websocket", reason).await
+    }
+
+    /// How many connections of this endpoint ended for this reason.
+    pub(crate) async fn ended_on(&self, endpoint: &str, reason: &str) -> u64 {
+        self.metric("disconnects_total", &[("endpoint", endpoint), ("reason", reason)]).await
     }
 
     /// How often something was refused for this reason.
@@ -113,5 +132,6 @@ pub(crate) fn config(yaml: &str) -> Config {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     config.client.address = any_port;
     config.admin.address = any_port;
+    config.endpoints.tcp.address = any_port;
     config
 }

@@ -1,6 +1,6 @@
-//! A client of the WebSocket endpoint that can do everything right, and everything wrong.
+//! A client that can do everything right, and everything wrong: of the WebSocket endpoint, and on other wires.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{collections::VecDeque, marker::PhantomData, net::SocketAddr};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -8,11 +8,16 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use super::{Frame, Response, frame, text, within};
+use super::{
+    Frame, Response,
+    wire::{Lines, WebSocket, Wire},
+    within,
+};
 
 /// One connection.
-pub(crate) struct Client<S = TcpStream> {
+pub(crate) struct Client<S = TcpStream, W = WebSocket> {
     pub(crate) stream: S,
+    wire: PhantomData<W>,
     /// Bytes that are no whole frame yet.
     received: Vec<u8>,
     /// What was read and not asked for yet.
@@ -77,13 +82,28 @@ impl Client {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+impl<S> Client<S> {
     /// A client on a connection that has its handshake behind it.
     pub(crate) fn on(stream: S, received: Vec<u8>) -> Self {
-        let (lines, pushes) = Default::default();
-        Self { stream, received, lines, pushes, last_id: 0, answers_pings: true }
+        Self::new(stream, received)
     }
+}
 
+impl<S> Client<S, Lines> {
+    /// A client on a connection of lines.
+    pub(crate) fn of_lines(stream: S) -> Self {
+        Self::new(stream, Vec::new())
+    }
+}
+
+impl<S, W> Client<S, W> {
+    fn new(stream: S, received: Vec<u8>) -> Self {
+        let (lines, pushes) = Default::default();
+        Self { stream, wire: PhantomData, received, lines, pushes, last_id: 0, answers_pings: true }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// Says who it is; the reply's `connect`.
     pub(crate) async fn connect(&mut self, token: &str) -> Value {
         let mut reply = self.command(json!({"connect": {"token": token}})).await;
@@ -119,9 +139,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         reply["error"]["code"].as_u64().unwrap_or_else(|| panic!("not an error: {reply}"))
     }
 
-    /// Sends one text frame.
+    /// Sends one text.
     pub(crate) async fn send(&mut self, payload: &str) {
-        self.send_bytes(&text(payload)).await;
+        self.send_bytes(&W::text(payload)).await;
     }
 
     /// Sends bytes as they are.
@@ -167,27 +187,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// The next line: a reply or a push. Pings are answered on the way, if this client does that.
     pub(crate) async fn line(&mut self) -> Value {
-        loop {
-            if let Some(line) = self.lines.pop_front() {
-                return line;
-            }
-            match self.frame().await {
-                Frame::Text(lines) if lines == "{}" => {
-                    if self.answers_pings {
-                        self.send("{}").await;
-                    }
+        // As a whole, for pings come all the time.
+        within("a line", async {
+            loop {
+                if let Some(line) = self.lines.pop_front() {
+                    return line;
                 }
-                Frame::Text(lines) => self.keep(&lines),
-                other => panic!("waiting for a line: {other:?}"),
+                match self.frame().await {
+                    Frame::Text(lines) if lines == "{}" => {
+                        if self.answers_pings {
+                            self.send("{}").await;
+                        }
+                    }
+                    Frame::Text(lines) => self.keep(&lines),
+                    other => panic!("waiting for a line: {other:?}"),
+                }
             }
-        }
+        })
+        .await
     }
 
     /// The next frame.
     pub(crate) async fn frame(&mut self) -> Frame {
         within("a frame", async {
             loop {
-                if let Some(frame) = frame::take(&mut self.received) {
+                if let Some(frame) = W::take(&mut self.received) {
                     return frame;
                 }
                 let read = self.stream.read_buf(&mut self.received).await.expect("the connection is open");

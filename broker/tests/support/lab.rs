@@ -6,11 +6,16 @@ use switchboard::{
     auth::{Authenticator, Namespaces},
     backplane::{Backplane, memory::MemoryBackplane},
     cluster::Cluster,
-    codec::centrifuge::JsonOverWebSocket,
+    codec::{
+        Framer,
+        centrifuge::{JsonLines, JsonOverWebSocket},
+    },
+    config::Period,
     endpoint::{
         EndpointKind, Gateway, Phase,
         connection::Connection,
         session::{Service, Settings},
+        tcp,
         websocket::Frames,
     },
     hub::Hub,
@@ -25,12 +30,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Client, broker::config, metrics};
+use super::{Client, Lines, broker::config, metrics};
 
 /// Endpoints without sockets.
 pub(crate) struct Lab {
     pub(crate) gateway: Arc<Gateway>,
     websocket: Arc<Service>,
+    tcp: Arc<Service>,
 }
 
 impl Lab {
@@ -54,16 +60,21 @@ impl Lab {
             config.limits.clone(),
         ));
         gateway.enter_phase(Phase::Open);
-        let settings = Settings {
-            ping_interval: config.endpoints.websocket.ping_interval.get(),
-            pong_timeout: config.endpoints.websocket.pong_timeout.get(),
-            message_size: config.limits.message_size.bytes(),
-            outbox_size: config.limits.outbox_size.bytes(),
-            token_grace: config.limits.token_grace.get(),
+        let service = |kind, encoder: Arc<dyn Framer>, ping: Period, pong: Period| {
+            let settings = Settings {
+                ping_interval: ping.get(),
+                pong_timeout: pong.get(),
+                message_size: config.limits.message_size.bytes(),
+                outbox_size: config.limits.outbox_size.bytes(),
+                token_grace: config.limits.token_grace.get(),
+            };
+            Arc::new(Service::new(gateway.clone(), kind, encoder, settings))
         };
-        let encoder = Arc::new(JsonOverWebSocket);
-        let service = Service::new(gateway.clone(), EndpointKind::WebSocket, encoder, settings);
-        Self { gateway, websocket: Arc::new(service) }
+        let (websocket, tcp) = (&config.endpoints.websocket, &config.endpoints.tcp);
+        let (ping, pong) = (websocket.ping_interval, websocket.pong_timeout);
+        let websocket = service(EndpointKind::WebSocket, Arc::new(JsonOverWebSocket), ping, pong);
+        let tcp = service(EndpointKind::Tcp, Arc::new(JsonLines), tcp.ping_interval, tcp.pong_timeout);
+        Self { gateway, websocket, tcp }
     }
 
     /// A connection through a pipe that holds so many bytes, and the task that serves it.
@@ -78,6 +89,13 @@ impl Lab {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         tokio::spawn(Connection::new(stream, Frames::default(), &[], self.websocket.clone()))
+    }
+
+    /// The same with lines of text.
+    pub(crate) fn open_lines(&self, pipe: usize) -> (Client<DuplexStream, Lines>, JoinHandle<()>) {
+        let (here, there) = tokio::io::duplex(pipe);
+        let connection = Connection::new(there, tcp::Lines::default(), &[], self.tcp.clone());
+        (Client::of_lines(here), tokio::spawn(connection))
     }
 
     /// How many WebSocket connections ended for this reason.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::write_string;
 use crate::{
-    codec::{Encoder, Framer, Push, websocket},
+    codec::{Encoder, Framer, Push, lines, websocket},
     endpoint::Disconnect,
     message::Channel,
 };
@@ -25,6 +25,27 @@ impl Framer for JsonOverWebSocket {
 
     fn end(&self, reason: Disconnect, out: &mut Vec<u8>) {
         websocket::write_close(reason, out);
+    }
+}
+
+/// JSON in lines of text.
+pub struct JsonLines;
+
+impl Encoder for JsonLines {
+    fn encode(&self, push: &Push<'_>, out: &mut Vec<u8>) {
+        lines::write_line(out, |out| write_push(push, out));
+    }
+}
+
+impl Framer for JsonLines {
+    fn frame(&self, out: &mut Vec<u8>, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        lines::write_line(out, write);
+    }
+
+    fn end(&self, reason: Disconnect, out: &mut Vec<u8>) {
+        lines::write_line(out, |out| {
+            write_end(r#"{"push":{"disconnect":"#, reason.code().into(), reason.reason(), out);
+        });
     }
 }
 

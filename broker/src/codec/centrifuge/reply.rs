@@ -16,8 +16,8 @@ pub enum Reply<'a> {
         client: String,
         /// The instance that it is connected to.
         node: &'a str,
-        /// Seconds between the server's pings.
-        ping: u64,
+        /// Seconds between the server's pings; `None` when it sends none.
+        ping: Option<u64>,
         /// Seconds until the client's token expires.
         ttl: Option<u64>,
     },
@@ -74,7 +74,10 @@ impl Reply<'_> {
                 if let Some(ttl) = ttl {
                     write!(out, r#""expires":true,"ttl":{ttl},"#)?;
                 }
-                write!(out, r#""ping":{ping},"pong":true,"node":"#)?;
+                if let Some(ping) = ping {
+                    write!(out, r#""ping":{ping},"pong":true,"#)?;
+                }
+                out.extend_from_slice(br#""node":"#);
                 write_string(node, out);
                 out.extend_from_slice(b"}}");
             }

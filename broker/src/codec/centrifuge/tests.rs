@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     backplane::{Member, Publication},
-    codec::{Push, Unsubscribe},
-    endpoint::ErrorCode,
+    codec::{Encoder, Framer, Push, Unsubscribe},
+    endpoint::{Disconnect, ErrorCode},
     message::{Channel, ClientId},
     metrics::Label,
 };
@@ -78,6 +78,19 @@ fn pushes_are_those_of_the_protocol() {
 }
 
 #[test]
+fn lines_end_with_a_line_feed_and_the_last_says_why() {
+    let mut out = Vec::new();
+    JsonLines.frame(&mut out, &mut |out| Reply::Ping.write(1, out));
+    JsonLines.encode(&Push::Unsubscribe(&Channel::trusted("a"), Unsubscribe::Expired), &mut out);
+    JsonLines.end(Disconnect::Shutdown, &mut out);
+    let lines: Vec<_> = std::str::from_utf8(&out).unwrap().split_inclusive('\n').collect();
+    assert_eq!(lines[0], "{\"id\":1,\"ping\":{}}\n");
+    assert!(lines[1].starts_with("{\"push\":{\"channel\":\"a\"") && lines[1].ends_with("}\n"), "{lines:?}");
+    assert_eq!(lines[2], "{\"push\":{\"disconnect\":{\"code\":3001,\"reason\":\"shutdown\"}}}\n");
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
 fn replies_are_those_of_the_protocol() {
     assert_eq!(reply(Reply::Subscribe { ttl: None }), r#"{"id":7,"subscribe":{}}"#);
     assert_eq!(
@@ -99,14 +112,19 @@ fn replies_are_those_of_the_protocol() {
 #[test]
 fn replies_say_when_tokens_expire() {
     let version = env!("CARGO_PKG_VERSION");
-    let connect = |ttl| reply(Reply::Connect { client: "c".into(), node: "chat-0", ping: 25, ttl });
+    let connect = |ping, ttl| reply(Reply::Connect { client: "c".into(), node: "chat-0", ping, ttl });
     assert_eq!(
-        connect(None),
+        connect(Some(25), None),
         format!(
             r#"{{"id":7,"connect":{{"client":"c","version":"{version}","ping":25,"pong":true,"node":"chat-0"}}}}"#
         )
     );
-    assert!(connect(Some(60)).contains(r#","expires":true,"ttl":60,"ping":25,"#));
+    assert_eq!(
+        connect(None, Some(60)),
+        format!(
+            r#"{{"id":7,"connect":{{"client":"c","version":"{version}","expires":true,"ttl":60,"node":"chat-0"}}}}"#
+        )
+    );
     let refresh = |ttl| reply(Reply::Refresh { client: "c".into(), ttl });
     assert_eq!(
         refresh(Some(60)),

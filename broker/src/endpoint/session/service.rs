@@ -42,7 +42,7 @@ pub struct Service {
 /// How sessions are kept.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Time between two pings of the server.
+    /// Time between two pings of the server; zero: it sends none.
     pub ping_interval: Duration,
     /// Time that a client has to answer one.
     pub pong_timeout: Duration,
@@ -52,6 +52,14 @@ pub struct Settings {
     pub outbox_size: usize,
     /// How long after the end of its token a client may bring a new one.
     pub token_grace: Duration,
+}
+
+/// What somebody is told that there is no place for: to come back, for another instance may have one.
+pub fn advice(reason: Rejection) -> Disconnect {
+    match reason {
+        Rejection::Draining => Disconnect::Shutdown,
+        _ => Disconnect::Full,
+    }
 }
 
 impl Service {

@@ -25,6 +25,8 @@ struct Begun {
 }
 
 impl Framing for Frames {
+    const BARE: bool = false;
+
     fn read<'a>(
         &mut self,
         bytes: &'a mut [u8],

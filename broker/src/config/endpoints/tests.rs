@@ -1,0 +1,87 @@
+use super::*;
+
+fn problems(change: impl FnOnce(&mut Endpoints)) -> Vec<String> {
+    let mut endpoints = Endpoints::default();
+    change(&mut endpoints);
+    let mut problems = Vec::new();
+    endpoints.check(&Client::default(), &Admin::default(), &mut problems);
+    problems.into_iter().map(|problem| problem.path).collect()
+}
+
+#[test]
+fn the_defaults_are_valid() {
+    assert_eq!(problems(|_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn pongs_come_before_the_next_ping() {
+    let path = vec!["endpoints.websocket.pong_timeout".to_owned()];
+    assert_eq!(problems(|e| e.websocket.pong_timeout = Period::from_secs(25)), path);
+    assert_eq!(problems(|e| e.websocket.pong_timeout = Period::from_secs(0)), path);
+    assert_eq!(problems(|e| e.websocket.pong_timeout = Period::from_millis(24_999)), Vec::<String>::new());
+}
+
+#[test]
+fn pings_are_whole_seconds() {
+    let path = vec!["endpoints.websocket.ping_interval".to_owned()];
+    assert_eq!(problems(|e| e.websocket.ping_interval = Period::from_millis(9500)), path);
+    let path = ["endpoints.sse.ping_interval"];
+    assert_eq!(problems(|e| e.sse.ping_interval = Period::from_secs(0)), path);
+}
+
+#[test]
+fn paths() {
+    for bad in ["", "/", "api", "/api/", "/a b", "/a?b", "/{id}", "//a", "/:id", "/a/:b", "/openapi.json"] {
+        assert_eq!(problems(|e| e.http.path = bad.into()), ["endpoints.http.path"], "{bad:?}");
+        assert_eq!(problems(|e| e.websocket.path = bad.into())[0], "endpoints.websocket.path", "{bad:?}");
+    }
+    assert_eq!(problems(|e| e.websocket.path = "/a:b".into()), Vec::<String>::new());
+    assert_eq!(problems(|e| e.http.path = "/connection".into()), ["endpoints.websocket.path"]);
+    assert_eq!(problems(|e| e.http.path = "/conn".into()), Vec::<String>::new());
+    assert_eq!(
+        problems(|e| {
+            e.sse.enabled = true;
+            e.sse.path = e.websocket.path.clone();
+        }),
+        ["endpoints.sse.path"]
+    );
+    assert_eq!(
+        problems(|e| {
+            e.sse.enabled = true;
+            e.sse.path = "/api/events".into();
+        }),
+        ["endpoints.sse.path"]
+    );
+    assert_eq!(
+        problems(|e| {
+            e.http.path = "/connection".into();
+            e.http.enabled = false;
+        }),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn tcp_may_do_without_pings() {
+    assert_eq!(problems(|e| e.tcp.ping_interval = Period::from_secs(0)), Vec::<String>::new());
+    let path = ["endpoints.tcp.ping_interval".to_owned()];
+    assert_eq!(problems(|e| e.tcp.ping_interval = Period::from_millis(9500)), path);
+    let path = ["endpoints.tcp.pong_timeout".to_owned()];
+    assert_eq!(problems(|e| e.tcp.pong_timeout = Period::from_secs(25)), path);
+}
+
+#[test]
+fn tcp_has_a_port_of_its_own() {
+    let with_port = |port| {
+        problems(|e| {
+            e.tcp.enabled = true;
+            e.tcp.address.set_port(port);
+        })
+    };
+    let path = ["endpoints.tcp.address".to_owned()];
+    assert_eq!(with_port(8000), path);
+    assert_eq!(with_port(9000), path);
+    assert_eq!(with_port(8001), Vec::<String>::new());
+    assert_eq!(with_port(0), Vec::<String>::new());
+    assert_eq!(problems(|e| e.tcp.address.set_port(8000)), Vec::<String>::new(), "it is not there");
+}
