@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use switchboard::backplane::memory::Memory;
+use switchboard::{backplane::memory::Memory, registry::now_ms};
 
 use crate::support::{Broker, Client, OPEN, eventually, token::SECRET, token::token};
 
@@ -191,6 +191,21 @@ pub(crate) async fn connections_end_anywhere(brokers: &[Broker]) {
     {
         assert_eq!(brokers[0].api("disconnect", &bad).await["error"]["code"], 107, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_to_a_ping_is_no_message() {
+    let broker = Broker::start(OPEN).await;
+    let mut client = broker.connect().await;
+    let record = async || list(&broker, json!({})).await.1["clients"][0].take();
+    let before = record().await;
+    eventually("time has passed", async || now_ms() > before["last_message"].as_u64().unwrap()).await;
+    client.send("{}").await;
+    eventually("it was read", async || broker.metric("received_total", &[("command", "pong")]).await == 1)
+        .await;
+    assert_eq!(record().await, before);
+    client.command(json!({"ping": {}})).await;
+    assert!(record().await["last_message"].as_u64() > before["last_message"].as_u64());
 }
 
 #[tokio::test]

@@ -84,9 +84,6 @@ impl Session {
     /// # Errors
     /// Why the connection has to end; what was wrong has been counted.
     pub fn text(&mut self, text: &str) -> Result<(), Disconnect> {
-        if let Some(client) = &self.client {
-            self.gateway().hub.registry.touch(client);
-        }
         let mut is_empty = true;
         for command in Command::read_all(text) {
             is_empty = false;
@@ -122,6 +119,7 @@ impl Session {
                 }
             };
         };
+        self.gateway().hub.registry.touch(client);
         let needs_id = !matches!(request, Request::Send(_));
         let is_second_connect = matches!(request, Request::Connect(_));
         if is_second_connect || needs_id && id == 0 {
