@@ -40,6 +40,8 @@ pub struct Broker {
     pub admin_address: SocketAddr,
     /// Where clients connect by TCP, if they can.
     pub tcp_address: Option<SocketAddr>,
+    /// Where clients connect by UDP, if they can.
+    pub udp_address: Option<SocketAddr>,
     hub: Arc<Hub>,
     drain: Arc<Drain>,
     servers: TaskTracker,
@@ -203,7 +205,7 @@ impl Builder {
         let drain = Arc::new(drain);
         let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
         let (client_address, admin_address) = (address_of(&client_listener), address_of(&admin_listener));
-        let tcp_address = sockets.tcp_address();
+        let (tcp_address, udp_address) = sockets.addresses();
 
         servers.spawn(keys.run(gateway.auth.clone(), gateway.hub.metrics.clone(), stop.clone()));
         // The admin port first: while the backplane starts, the process is live and not ready.
@@ -217,11 +219,13 @@ impl Builder {
         let router = client_router(&config, &gateway, &admission, &connections);
         servers.spawn(accept::serve(client_listener, router, Some(Arc::new(door)), stop.clone()));
         gateway.enter_phase(Phase::Open);
-        if let Some(address) = tcp_address {
-            tracing::info!(%address, "clients may connect by TCP");
+        for (transport, address) in [("TCP", tcp_address), ("UDP", udp_address)] {
+            if let Some(address) = address {
+                tracing::info!(%address, "clients may connect by {transport}");
+            }
         }
         tracing::info!(%client_address, %admin_address, "ready");
-        Ok(Broker { client_address, admin_address, tcp_address, hub, drain, servers, stop })
+        Ok(Broker { client_address, admin_address, tcp_address, udp_address, hub, drain, servers, stop })
     }
 }
 

@@ -39,7 +39,7 @@ mod warnings;
 pub use auth::{Auth, Jwt, JwtKey, JwtKeys, KeyFiles};
 pub use channels::{Access, Channels, Namespace, Subscribe};
 pub use drain::Drain;
-pub use endpoints::{Endpoints, Http, Sse, Tcp, Websocket};
+pub use endpoints::{Endpoints, Http, Sse, Tcp, Udp, Websocket};
 pub use environment::variable_of;
 pub use instance::Instance;
 pub use keys::{Leaf, leaves};

@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod session;
 pub mod sse;
 pub mod tcp;
+pub mod udp;
 pub mod websocket;
 
 pub use disconnect::Disconnect;
@@ -28,6 +29,8 @@ pub enum EndpointKind {
     Sse,
     /// The same commands over TCP, one a line.
     Tcp,
+    /// The same commands over UDP.
+    Udp,
 }
 
 impl EndpointKind {
@@ -37,6 +40,7 @@ impl EndpointKind {
             Self::WebSocket => "websocket",
             Self::Sse => "sse",
             Self::Tcp => "tcp",
+            Self::Udp => "udp",
         }
     }
 }

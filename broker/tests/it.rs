@@ -14,4 +14,5 @@ mod redis;
 mod sse;
 mod support;
 mod tcp;
+mod udp;
 mod websocket;

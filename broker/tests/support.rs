@@ -20,4 +20,4 @@ pub(crate) use frame::{Frame, frame, text};
 pub(crate) use http::{Response, request};
 pub(crate) use lab::Lab;
 pub(crate) use poll::{eventually, within};
-pub(crate) use wire::Lines;
+pub(crate) use wire::{Datagrams, Lines};

@@ -67,7 +67,7 @@ const EFFECTS: &[&str] = &[
 
 /// Modules that only `app` puts together: the folder they are in, and their names.
 const PARTS: &[(&str, &[&str])] =
-    &[("endpoint", &["http", "sse", "tcp", "websocket"]), ("backplane", &["memory", "redis"])];
+    &[("endpoint", &["http", "sse", "tcp", "udp", "websocket"]), ("backplane", &["memory", "redis"])];
 
 /// Checks every tracked file.
 pub(crate) fn check(step: &Step, paths: &Paths) -> Result<()> {

@@ -22,6 +22,9 @@ fn report(config: &Config) -> String {
     if config.endpoints.tcp.enabled {
         line("tcp", config.endpoints.tcp.address.to_string());
     }
+    if config.endpoints.udp.enabled {
+        line("udp", config.endpoints.udp.address.to_string());
+    }
     line("admin", config.admin.address.to_string());
     line("auth", auth(config));
     let namespaces: Vec<&str> = config
@@ -132,9 +135,10 @@ auth:
 
     #[test]
     fn tells_of_endpoints_with_addresses_of_their_own() {
-        let yaml = "endpoints: {tcp: {enabled: true}}";
+        let yaml = "endpoints: {tcp: {enabled: true}, udp: {enabled: true, cookie: false}}";
         let text = report(&Config::parse("broker.yaml", yaml, std::iter::empty()).unwrap());
-        assert!(text.contains("  tcp        0.0.0.0:8100\n"), "{text}");
+        assert!(text.contains("  tcp        0.0.0.0:8100\n  udp        0.0.0.0:8100\n"), "{text}");
+        assert!(text.contains("\nwarning: endpoints.udp.cookie is off: "), "{text}");
         assert!(!report(&Config::default()).contains("8100"));
     }
 

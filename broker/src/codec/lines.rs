@@ -1,12 +1,16 @@
-//! Lines of text in memory: finding those that a client sent, and writing those that the server sends.
+//! Lines of text in memory: finding those that a client sent, writing those that the server sends, and joining
+//! them to datagrams.
 //!
 //! Works on whatever bytes are there, so that a connection needs no buffer of its own while it is idle.
 
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 use crate::endpoint::Disconnect;
+
+/// The most bytes that a datagram can carry (UDP over IPv4: 65,535 less both headers).
+pub const LARGEST_DATAGRAM: usize = 65_507;
 
 /// A line from a client.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +49,17 @@ pub fn write_line(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'\n');
 }
 
+/// Cuts whole lines into datagrams: as many lines to each as `size` bytes hold, and a longer line by itself.
+pub fn datagrams(mut lines: &[u8], size: usize) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let near = &lines[..lines.len().min(size)];
+        let end = memrchr(b'\n', near).or_else(|| memchr(b'\n', lines)).map_or(lines.len(), |at| at + 1);
+        let (datagram, rest) = lines.split_at(end);
+        lines = rest;
+        (!datagram.is_empty()).then_some(datagram)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -76,6 +91,18 @@ mod tests {
         assert_eq!(line(b"12345", usize::MAX), Ok(None));
     }
 
+    #[test]
+    fn lines_are_joined_up_to_the_size() {
+        let cut = |lines: &str, size| {
+            let cut = datagrams(lines.as_bytes(), size);
+            cut.map(|datagram| String::from_utf8(datagram.to_vec()).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(cut("a\nb\nc\n", 4), ["a\nb\n", "c\n"]);
+        assert_eq!(cut("a\nb\nc\n", 5), ["a\nb\n", "c\n"]);
+        assert_eq!(cut("a\nlong line\nb\n", 4), ["a\n", "long line\n", "b\n"]);
+        assert_eq!(cut("", 4), Vec::<String>::new());
+    }
+
     proptest! {
         #[test]
         fn a_line_is_the_same_however_much_of_it_was_seen_before(
@@ -89,6 +116,30 @@ mod tests {
                 Ok(None) => prop_assert_eq!(read_line(&bytes, 0, cut, limit), whole),
                 decided => prop_assert_eq!(decided, whole),
             }
+        }
+
+        #[test]
+        fn datagrams_are_the_lines_and_no_larger_than_they_must_be(
+            lines in proptest::collection::vec("[a-z]{0,30}", 0..40),
+            size in 1usize..100,
+        ) {
+            let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let mut joined = Vec::new();
+            for datagram in datagrams(lines.as_bytes(), size) {
+                prop_assert!(datagram.ends_with(b"\n"));
+                let several = memchr(b'\n', datagram) != Some(datagram.len() - 1);
+                prop_assert!(datagram.len() <= size || !several, "{} bytes", datagram.len());
+                joined.extend_from_slice(datagram);
+            }
+            prop_assert_eq!(joined, lines.into_bytes());
+        }
+
+        #[test]
+        fn any_bytes_are_cut_and_none_is_lost(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            size in 1usize..100,
+        ) {
+            prop_assert_eq!(datagrams(&bytes, size).flatten().copied().collect::<Vec<_>>(), bytes);
         }
     }
 }

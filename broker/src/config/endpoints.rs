@@ -8,10 +8,12 @@ use super::{Admin, Client, place::Problem, units::Period};
 
 mod sse;
 mod tcp;
+mod udp;
 mod websocket;
 
 pub use sse::Sse;
 pub use tcp::Tcp;
+pub use udp::Udp;
 pub use websocket::Websocket;
 
 /// The server API's description is there, beside the endpoints.
@@ -29,6 +31,8 @@ pub struct Endpoints {
     pub http: Http,
     /// Clients over TCP.
     pub tcp: Tcp,
+    /// Clients over UDP.
+    pub udp: Udp,
 }
 
 /// The server API over HTTP.
@@ -50,13 +54,14 @@ impl Default for Http {
 impl Endpoints {
     /// Whether clients can connect at all.
     pub(super) fn take_clients(&self) -> bool {
-        self.websocket.enabled || self.sse.enabled || self.tcp.enabled
+        self.websocket.enabled || self.sse.enabled || self.tcp.enabled || self.udp.enabled
     }
 
     pub(super) fn check(&self, client: &Client, admin: &Admin, problems: &mut Vec<Problem>) {
         self.websocket.check(problems);
         self.sse.check(problems);
         self.tcp.check(client, admin, problems);
+        self.udp.check(problems);
         let usable = check_path("endpoints.http.path", &self.http.path, problems);
         let http = &self.http.path;
         let (websocket, sse) = (&self.websocket, &self.sse);

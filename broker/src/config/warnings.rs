@@ -60,6 +60,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     for warning in config.logic.warnings() {
         warn(true, warning);
     }
+    warn(
+        endpoints.udp.enabled && !endpoints.udp.cookie,
+        "endpoints.udp.cookie is off: forged datagrams can have this broker send others more than they are themselves"
+            .into(),
+    );
     for (key, address) in [("client", config.client.address), ("admin", config.admin.address)] {
         warn(address.port() == 0, format!("{key}.address has port 0: each start takes another free port"));
     }

@@ -84,8 +84,19 @@ impl Session {
     /// # Errors
     /// Why the connection has to end; what was wrong has been counted.
     pub fn text(&mut self, text: &str) -> Result<(), Disconnect> {
+        self.commands(Command::read_all(text))
+    }
+
+    /// Handles commands, of which there is one at least, as they are read.
+    ///
+    /// # Errors
+    /// As [`Session::text`].
+    pub fn commands<'a>(
+        &mut self,
+        commands: impl Iterator<Item = serde_json::Result<Command<'a>>>,
+    ) -> Result<(), Disconnect> {
         let mut is_empty = true;
-        for command in Command::read_all(text) {
+        for command in commands {
             is_empty = false;
             let command = command.map_err(|error| self.malformed(&error.to_string()))?;
             self.command(command)?;

@@ -127,6 +127,8 @@ label! {
         ProxyHeader = "proxy_header",
         /// This instance is draining.
         Draining = "draining",
+        /// A datagram that wants to connect from an address that has not shown its cookie.
+        NoCookie = "no_cookie",
         /// Not valid JSON, or not of the protocol's shape.
         Malformed = "malformed",
         /// A command or method that is not known.
@@ -186,7 +188,8 @@ impl Rejection {
             | Self::HandshakeTimeout
             | Self::Tls
             | Self::ProxyHeader
-            | Self::Draining => "endpoint",
+            | Self::Draining
+            | Self::NoCookie => "endpoint",
             Self::Malformed | Self::UnknownCommand | Self::NotConnected | Self::AlreadyConnected => "codec",
             Self::NoToken
             | Self::InvalidToken
@@ -247,6 +250,10 @@ label! {
         NotFound = "not_found",
         /// Too many messages for clients or logic of other instances were under way.
         Busy = "busy",
+        /// No datagram holds it.
+        TooLarge = "too_large",
+        /// The system did not send its datagram.
+        SendFailed = "send_failed",
     }
 }
 

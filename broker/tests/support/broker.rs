@@ -12,9 +12,9 @@ use switchboard::{
     config::Config,
     drain::Drained,
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 
-use super::{Client, Lines, Response, metrics, request, within};
+use super::{Client, Datagrams, Lines, Response, metrics, request, within};
 
 /// Anybody may connect, and the tests have a key of the server API.
 pub(crate) const OPEN: &str = "auth: {anonymous: true, api_keys: [key-of-the-tests]}\n";
@@ -28,6 +28,7 @@ pub(crate) struct Broker {
     pub(crate) client_address: SocketAddr,
     pub(crate) admin_address: SocketAddr,
     tcp_address: Option<SocketAddr>,
+    udp_address: Option<SocketAddr>,
 }
 
 impl Broker {
@@ -53,8 +54,8 @@ impl Broker {
 
     fn of(app: App) -> Self {
         let (client_address, admin_address) = (app.client_address, app.admin_address);
-        let tcp_address = app.tcp_address;
-        Self { app: Arc::new(app), client_address, admin_address, tcp_address }
+        let (tcp_address, udp_address) = (app.tcp_address, app.udp_address);
+        Self { app: Arc::new(app), client_address, admin_address, tcp_address, udp_address }
     }
 
     /// A connection whose handshake is done, and nothing else.
@@ -74,10 +75,22 @@ impl Broker {
         self.tcp_address.expect("endpoints.tcp is enabled")
     }
 
+    /// The address of the UDP endpoint, which the configuration enables.
+    pub(crate) fn udp_address(&self) -> SocketAddr {
+        self.udp_address.expect("endpoints.udp is enabled")
+    }
+
     /// A client on a TCP connection that has said nothing.
     pub(crate) async fn tcp(&self) -> Client<TcpStream, Lines> {
         let stream = within("connecting", TcpStream::connect(self.tcp_address())).await.unwrap();
         Client::of_lines(stream)
+    }
+
+    /// A client on a UDP socket of its own that has said nothing.
+    pub(crate) async fn udp(&self) -> Client<Datagrams, Lines> {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(self.udp_address()).await.unwrap();
+        Client::of_lines(Datagrams::new(socket))
     }
 
     /// The value of a metric; its series with these labels together.
@@ -133,5 +146,6 @@ pub(crate) fn config(yaml: &str) -> Config {
     config.client.address = any_port;
     config.admin.address = any_port;
     config.endpoints.tcp.address = any_port;
+    config.endpoints.udp.address = any_port;
     config
 }

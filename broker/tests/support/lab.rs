@@ -61,11 +61,13 @@ impl Lab {
         ));
         gateway.enter_phase(Phase::Open);
         let service = |kind, encoder: Arc<dyn Framer>, ping: Period, pong: Period| {
+            let outbox_size = config.limits.outbox_size.bytes();
             let settings = Settings {
                 ping_interval: ping.get(),
                 pong_timeout: pong.get(),
                 message_size: config.limits.message_size.bytes(),
-                outbox_size: config.limits.outbox_size.bytes(),
+                outbox_size,
+                reply_size: outbox_size,
                 token_grace: config.limits.token_grace.get(),
             };
             Arc::new(Service::new(gateway.clone(), kind, encoder, settings))

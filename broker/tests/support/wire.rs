@@ -1,6 +1,16 @@
 //! How texts look on a connection.
 
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
 use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::UdpSocket,
+};
 
 use super::{Frame, frame, text};
 
@@ -45,5 +55,58 @@ impl Wire for Lines {
             Some(code) => Frame::Close(code as u16, end["reason"].as_str().unwrap_or_default().into()),
             None => Frame::Text(line),
         })
+    }
+}
+
+/// A UDP socket as a stream: each write is a datagram, and the datagrams that come are whole lines.
+pub(crate) struct Datagrams {
+    socket: UdpSocket,
+    /// What of the last datagram had no room.
+    left: Vec<u8>,
+}
+
+impl Datagrams {
+    /// On a socket that is connected to the server.
+    pub(crate) fn new(socket: UdpSocket) -> Self {
+        Self { socket, left: Vec::new() }
+    }
+
+    /// The socket itself, for who looks at single datagrams.
+    pub(crate) fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+}
+
+impl AsyncRead for Datagrams {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.left.is_empty() {
+            let mut whole = vec![0; 65_536];
+            let mut datagram = ReadBuf::new(&mut whole);
+            ready!(self.socket.poll_recv(cx, &mut datagram))?;
+            assert!(datagram.filled().ends_with(b"\n"), "a datagram is whole lines");
+            self.left = datagram.filled().to_vec();
+        }
+        let room = buffer.remaining().min(self.left.len());
+        buffer.put_slice(&self.left[..room]);
+        self.left.drain(..room);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Datagrams {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.socket.poll_send(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

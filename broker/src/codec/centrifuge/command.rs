@@ -55,6 +55,9 @@ pub struct Connect<'a> {
     /// A JWT, when the client has one.
     #[serde(default, borrow)]
     pub token: Cow<'a, str>,
+    /// On datagrams: what the server has given this address, which proves that the client receives there.
+    #[serde(default, borrow)]
+    pub cookie: Cow<'a, str>,
 }
 
 /// See [`Command::subscribe`].

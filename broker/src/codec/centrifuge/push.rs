@@ -28,7 +28,7 @@ impl Framer for JsonOverWebSocket {
     }
 }
 
-/// JSON in lines of text.
+/// JSON in lines of text: on streams, and joined in datagrams.
 pub struct JsonLines;
 
 impl Encoder for JsonLines {

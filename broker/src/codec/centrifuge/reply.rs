@@ -7,6 +7,10 @@ use crate::{backplane::Member, endpoint::ErrorCode};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The code of [`Reply::Cookie`]: the first of those that the protocol leaves to servers
+/// (<https://centrifugal.dev/docs/server/codes>).
+const COOKIE: u32 = 400;
+
 /// What a reply says.
 #[derive(Debug)]
 pub enum Reply<'a> {
@@ -57,6 +61,8 @@ pub enum Reply<'a> {
     },
     /// The command failed.
     Error(ErrorCode),
+    /// On datagrams: the client is to connect again with this, which proves that it receives where it says it is.
+    Cookie(&'a str),
 }
 
 impl Reply<'_> {
@@ -117,6 +123,9 @@ impl Reply<'_> {
                     out.extend_from_slice(br#","temporary":true"#);
                 }
                 out.extend_from_slice(b"}}");
+            }
+            Self::Cookie(cookie) => {
+                write!(out, r#""error":{{"code":{COOKIE},"message":"cookie","cookie":"{cookie}"}}}}"#)?;
             }
         }
         Ok(())

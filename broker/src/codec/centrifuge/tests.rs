@@ -140,6 +140,13 @@ fn replies_say_when_tokens_expire() {
 }
 
 #[test]
+fn a_cookie_is_an_error_that_a_short_padded_connect_may_be_answered_with() {
+    let cookie = reply(Reply::Cookie("0123456789abcdef"));
+    assert_eq!(cookie, r#"{"id":7,"error":{"code":400,"message":"cookie","cookie":"0123456789abcdef"}}"#);
+    assert!(cookie.len() < 80, "docs/tcp-udp.md says how long a connect has to be");
+}
+
+#[test]
 fn a_payload_never_breaks_its_line() {
     let json: &RawValue = serde_json::from_str("{\n \"a\": \"b\\n\"\r\n}").unwrap();
     assert_eq!(single_line(json), "{  \"a\": \"b\\n\"  }");

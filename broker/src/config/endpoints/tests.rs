@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Size;
 
 fn problems(change: impl FnOnce(&mut Endpoints)) -> Vec<String> {
     let mut endpoints = Endpoints::default();
@@ -76,6 +77,9 @@ fn tcp_has_a_port_of_its_own() {
         problems(|e| {
             e.tcp.enabled = true;
             e.tcp.address.set_port(port);
+            // Another protocol has other ports.
+            e.udp.enabled = true;
+            e.udp.address.set_port(port);
         })
     };
     let path = ["endpoints.tcp.address".to_owned()];
@@ -84,4 +88,15 @@ fn tcp_has_a_port_of_its_own() {
     assert_eq!(with_port(8001), Vec::<String>::new());
     assert_eq!(with_port(0), Vec::<String>::new());
     assert_eq!(problems(|e| e.tcp.address.set_port(8000)), Vec::<String>::new(), "it is not there");
+}
+
+#[test]
+fn udp_needs_time_room_and_datagrams_of_a_usual_size() {
+    let path = |key: &str| [format!("endpoints.udp.{key}")];
+    assert_eq!(problems(|e| e.udp.session_timeout = Period::from_secs(0)), path("session_timeout"));
+    assert_eq!(problems(|e| e.udp.sessions = 0), path("sessions"));
+    for (size, valid) in [(0, false), (507, false), (508, true), (65_507, true), (65_508, false)] {
+        let found = problems(|e| e.udp.datagram_size = Size::from_bytes(size));
+        assert_eq!(found, path("datagram_size")[..usize::from(!valid)], "{size}");
+    }
 }

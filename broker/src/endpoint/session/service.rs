@@ -50,6 +50,8 @@ pub struct Settings {
     pub message_size: usize,
     /// Unsent bytes of one client before it is closed as too slow.
     pub outbox_size: usize,
+    /// The largest reply that can be sent to a client, in bytes.
+    pub reply_size: usize,
     /// How long after the end of its token a client may bring a new one.
     pub token_grace: Duration,
 }
@@ -111,7 +113,7 @@ impl Service {
         REPLY.with_borrow_mut(|frame| {
             frame.clear();
             self.encoder.frame(frame, &mut |out| reply.write(id, out));
-            let fits = frame.len() <= outbox.limit();
+            let fits = frame.len() <= outbox.limit().min(self.settings.reply_size);
             if fits {
                 // A full outbox closes itself, so there is nothing to do about a refusal.
                 let _ = outbox.push(frame);
