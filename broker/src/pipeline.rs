@@ -88,7 +88,9 @@ impl Pipeline {
         let tags = tags(&message);
         let publication = publication(&message, &tags);
         self.fan_out(&plan, &publication, ack);
-        self.cluster.hub.deliver_to(plan.here.iter().copied(), &publication, Origin::Local);
+        if !plan.here.is_empty() {
+            self.cluster.hub.deliver_to(plan.here.iter().copied(), &publication, Origin::Local);
+        }
         if !plan.elsewhere.is_empty() {
             self.spawn_delivery(plan.elsewhere.to_vec(), message);
         }
