@@ -268,15 +268,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
                     return Poll::Pending;
                 }
             }
-            // TLS holds back what the socket did not take at once, and nobody else would ask for it.
-            match Pin::new(&mut self.stream).poll_flush(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Written::Broken),
-                Poll::Pending => {
-                    self.outbox.stall(cx);
-                    return Poll::Pending;
-                }
-            }
             if self.phase == Phase::Closing {
                 return Poll::Ready(Written::All);
             }
