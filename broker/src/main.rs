@@ -11,10 +11,7 @@ fn main() -> ExitCode {
 
 fn run(config: Config) -> anyhow::Result<()> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if config.runtime.threads > 0 {
-        runtime.worker_threads(config.runtime.threads);
-    }
-    runtime.enable_all().build()?.block_on(async {
+    runtime.worker_threads(config.runtime.workers()).enable_all().build()?.block_on(async {
         let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
         let [terminate, interrupt] = &mut stop;
         let broker = tokio::select! {
