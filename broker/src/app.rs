@@ -14,7 +14,7 @@ use crate::{
     config::{Config, ConfigError, Problem},
     drain::{Drain, Drained},
     endpoint::{
-        Gateway, Phase,
+        Endpoint, Gateway, Phase,
         accept::{self, Admission, Door},
         http, sse, websocket,
     },
@@ -28,8 +28,11 @@ use crate::{
 };
 
 mod configured;
+mod own;
 mod sockets;
 
+pub use own::BadName;
+use own::Own;
 use sockets::{Sockets, session_settings};
 
 /// A running broker.
@@ -73,6 +76,9 @@ pub enum BrokerError {
     /// The logic modules do not go together.
     #[error(transparent)]
     Logic(#[from] NamedTwice),
+    /// An endpoint's name cannot be used.
+    #[error(transparent)]
+    Endpoint(#[from] BadName),
     /// A webhook cannot be used as it is configured.
     #[error(transparent)]
     Webhook(#[from] Unusable),
@@ -134,6 +140,7 @@ pub struct Builder {
     receive: Vec<Arc<dyn Middleware>>,
     send: Vec<Arc<dyn Middleware>>,
     logic: Vec<(LogicName, Settings, Arc<dyn Logic>)>,
+    endpoints: Vec<(&'static str, Arc<dyn Endpoint>)>,
 }
 
 impl Builder {
@@ -158,6 +165,14 @@ impl Builder {
         self
     }
 
+    /// With an endpoint of one's own, beside those of the configuration. The name is the label `endpoint` of its
+    /// metrics, and where its clients are said to have come in: small letters, digits and `_`.
+    #[must_use]
+    pub fn endpoint(mut self, name: &'static str, endpoint: Arc<dyn Endpoint>) -> Self {
+        self.endpoints.push((name, endpoint));
+        self
+    }
+
     /// With another middleware that sees every message that comes in, behind those that are there.
     #[must_use]
     pub fn receive(mut self, middleware: Arc<dyn Middleware>) -> Self {
@@ -175,6 +190,7 @@ impl Builder {
     /// Starts the broker; it takes clients when this returns.
     pub async fn start(self) -> Result<Broker, BrokerError> {
         let config = self.config;
+        let own = Own::new(self.endpoints)?;
         let backplane = self.backplane.unwrap_or_else(|| configured::backplane(&config));
         let admin_listener = listen("admin.address", config.admin.address).await?;
         let client_listener = listen("client.address", config.client.address).await?;
@@ -219,6 +235,7 @@ impl Builder {
         let router = client_router(&config, &gateway, &admission, &connections);
         servers.spawn(accept::serve(client_listener, router, Some(Arc::new(door)), stop.clone()));
         gateway.enter_phase(Phase::Open);
+        own.start(&config, &gateway, (&admission, &connections), (&servers, &stop));
         for (transport, address) in [("TCP", tcp_address), ("UDP", udp_address)] {
             if let Some(address) = address {
                 tracing::info!(%address, "clients may connect by {transport}");

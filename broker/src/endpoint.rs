@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod connection;
+pub mod custom;
 pub mod disconnect;
 pub mod error;
 pub mod framing;
@@ -15,8 +16,9 @@ pub mod tcp;
 pub mod udp;
 pub mod websocket;
 
+pub use custom::{Credentials, Endpoint, Guest, Host, Newcomer, Outgoing};
 pub use disconnect::Disconnect;
-pub use error::ErrorCode;
+pub use error::{ErrorCode, Refusal};
 pub use gateway::{Gateway, Phase};
 pub use outbox::Outbox;
 
@@ -31,6 +33,8 @@ pub enum EndpointKind {
     Tcp,
     /// The same commands over UDP.
     Udp,
+    /// One that is not built in: see [`Endpoint`].
+    Custom(&'static str),
 }
 
 impl EndpointKind {
@@ -41,6 +45,7 @@ impl EndpointKind {
             Self::Sse => "sse",
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Custom(name) => name,
         }
     }
 }

@@ -50,4 +50,4 @@ pub mod metrics;
 pub mod pattern;
 pub mod telemetry;
 
-pub use app::{Broker, BrokerError, Builder};
+pub use app::{BadName, Broker, BrokerError, Builder};

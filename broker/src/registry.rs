@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::{
     channel::Subscription,
-    codec::Encoder,
+    codec::{Encoder, Push},
     endpoint::{EndpointKind, Outbox},
     message::{Channel, ClientId},
 };
@@ -115,6 +115,13 @@ impl Client {
         if metadata.is_empty() {
             *noted = None;
         }
+    }
+
+    /// Puts a push for it alone into its outbox; a full outbox closes itself.
+    pub(crate) fn push(&self, push: &Push<'_>) {
+        let mut frame = Vec::new();
+        self.encoder.encode(push, &mut frame);
+        let _ = self.outbox.push(&frame);
     }
 
     /// The channels that it is subscribed to or has asked for.

@@ -5,6 +5,7 @@
 mod clients;
 mod cluster;
 mod drain;
+mod endpoint;
 mod foreign;
 mod http;
 mod logic;

@@ -1,5 +1,7 @@
 //! The errors that a reply can carry (<https://centrifugal.dev/docs/server/codes>).
 
+use std::fmt;
+
 use crate::{logic::LogicError, message::Rejection, metrics};
 
 /// An error of the protocol. The temporary ones invite the client to try again.
@@ -39,8 +41,56 @@ pub enum ErrorCode {
     Refused,
 }
 
-impl From<Rejection> for ErrorCode {
+/// Why something was not carried out, as whoever asked is told: an error of the protocol, in its own words or in those
+/// of the middleware that stopped the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    code: ErrorCode,
+    sentence: Option<Box<str>>,
+}
+
+impl Refusal {
+    /// The error.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The words; they may have any characters.
+    pub fn message(&self) -> &str {
+        self.sentence.as_deref().unwrap_or(self.code.message())
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, sentence: None }
+    }
+}
+
+impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
+        let code = ErrorCode::from(&rejection);
+        let sentence = Some(rejection.message).filter(|sentence| !sentence.is_empty());
+        Self { code, sentence: sentence.map(Into::into) }
+    }
+}
+
+impl From<LogicError> for Refusal {
+    fn from(error: LogicError) -> Self {
+        ErrorCode::from(error).into()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<&Rejection> for ErrorCode {
+    fn from(rejection: &Rejection) -> Self {
         if rejection.is_temporary { Self::Postponed } else { Self::Stopped }
     }
 }

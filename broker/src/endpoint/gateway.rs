@@ -1,25 +1,31 @@
 //! What a transport is given: everything a client can ask for, whatever protocol it speaks.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use slab::Slab;
 
-use super::{Disconnect, EndpointKind, ErrorCode, Outbox};
+use super::{
+    Disconnect, EndpointKind, ErrorCode, Outbox, Refusal,
+    accept::{Admission, Place},
+};
 use crate::{
     auth::{Action, AuthError, Authenticator, Caller, Grant, Identity, Namespaces, permit},
     backplane::{Ack, Backplane, Envelope, Member},
     channel::{Confirm, Entrance, SubscribeError, Terms},
-    codec::{Encoder, centrifuge::write_string},
+    codec::{Encoder, Push, Unsubscribe, centrifuge::write_string},
     config::{Limits, Namespace},
     hub::Hub,
     keyring::Keyring,
     message::{Channel, ClientId, Message, Source, Target, Targets},
-    metrics::Origin,
+    metrics::{Origin, Rejection},
     pipeline::Pipeline,
     registry::{Client, now_ms},
 };
@@ -82,6 +88,34 @@ impl Gateway {
             1 => Phase::Open,
             _ => Phase::Draining,
         }
+    }
+
+    /// A place for somebody who has come from this address; a refusal is counted.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn admit(&self, admission: &Arc<Admission>, from: IpAddr) -> Result<Place, Rejection> {
+        let place = match self.phase() {
+            Phase::Open => admission.connect(from),
+            Phase::Starting | Phase::Draining => Err(Rejection::Draining),
+        };
+        place.inspect_err(|reason| self.hub.metrics.rejected.inc(*reason))
+    }
+
+    /// Who comes with this token; a refusal is counted.
+    ///
+    /// # Errors
+    /// How the connection has to end.
+    pub fn identify(&self, token: &str) -> Result<Identity, Disconnect> {
+        self.auth.connect(token, now_ms() / 1000).map_err(|error| {
+            let (reason, disconnect) = match error {
+                AuthError::NoToken => (Rejection::NoToken, Disconnect::PermissionDenied),
+                AuthError::Invalid(_) => (Rejection::InvalidToken, Disconnect::InvalidToken),
+                AuthError::Expired => (Rejection::ExpiredToken, Disconnect::Expired),
+            };
+            self.hub.metrics.rejected.inc(reason);
+            disconnect
+        })
     }
 
     /// Notes a connection that has not said who it is, so that a drain ends it; the number is for
@@ -155,7 +189,7 @@ impl Gateway {
         token: &str,
         tell: impl FnOnce(Result<(), ErrorCode>) + Send + Sync + 'static,
     ) -> Option<u64> {
-        let (channel, namespace, grant) = match self.admit(client, channel, token) {
+        let (channel, namespace, grant) = match self.may_subscribe(client, channel, token) {
             Ok(admitted) => admitted,
             Err(error) => {
                 tell(Err(error));
@@ -184,7 +218,7 @@ impl Gateway {
     }
 
     /// Whether a client may subscribe: the channel, its rules, and what its token gave.
-    fn admit(
+    fn may_subscribe(
         &self,
         client: &Client,
         channel: &str,
@@ -257,6 +291,15 @@ impl Gateway {
         client.announce_end(&ended, || self.tell(channel, &Envelope::Leave(client.id, &ended.info)));
     }
 
+    /// Ends the subscriptions of a client whose tokens have expired by `since`, in seconds since 1970, and tells it.
+    pub fn end_expired(&self, client: &Client, since: u64) {
+        for channel in client.expired(since) {
+            // First, so that nothing of the channel comes after its end was told.
+            self.unsubscribe(client, &channel);
+            client.push(&Push::Unsubscribe(&channel, Unsubscribe::Expired));
+        }
+    }
+
     /// The channel, if its rules let the client do this in it, and what others may know of the client there.
     fn channel_for(
         &self,
@@ -273,32 +316,32 @@ impl Gateway {
     }
 
     /// Publishes for a client. Either `ack` is told what the backplane said, or an error is returned.
-    pub fn publish(&self, client: &Client, channel: &str, data: Bytes, ack: Ack) -> Result<(), ErrorCode> {
+    pub fn publish(&self, client: &Client, channel: &str, data: Bytes, ack: Ack) -> Result<(), Refusal> {
         let (channel, info) = match self.channel_for(client, Action::Publish, channel) {
             Ok(found) => found,
             Err(error) => {
                 ack.cancel();
-                return Err(error);
+                return Err(error.into());
             }
         };
         let source = Source::Client { id: client.id, info };
         let message = Message::new(source, Target::Channel(channel), data);
-        self.pipeline.publish(message, ack).map_err(ErrorCode::from)
+        self.pipeline.publish(message, ack).map_err(Refusal::from)
     }
 
     /// Hands a payload of a client to the logic modules that take such; nobody is told what they make of it.
-    pub fn send(&self, client: &Client, data: Bytes) -> Result<(), ErrorCode> {
+    pub fn send(&self, client: &Client, data: Bytes) -> Result<(), Refusal> {
         let targets: Targets = self.pipeline.logic.for_sends().cloned().map(Target::Logic).collect();
         if targets.is_empty() {
-            return Err(ErrorCode::NotAvailable);
+            return Err(ErrorCode::NotAvailable.into());
         }
         let source = Source::Client { id: client.id, info: client.info.clone() };
         let message = Message::to(source, targets, data);
-        self.pipeline.publish(message, Ack::ignore()).map_err(ErrorCode::from)
+        self.pipeline.publish(message, Ack::ignore()).map_err(Refusal::from)
     }
 
     /// Calls a logic module for a client, and gives back its answer as JSON.
-    pub async fn call(&self, client: &Client, logic: &str, data: Bytes) -> Result<Bytes, ErrorCode> {
+    pub async fn call(&self, client: &Client, logic: &str, data: Bytes) -> Result<Bytes, Refusal> {
         let modules = &self.pipeline.logic;
         let name = modules.for_calls(logic).ok_or(match modules.takes_calls() {
             true => ErrorCode::MethodNotFound,

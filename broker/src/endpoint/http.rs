@@ -166,8 +166,7 @@ impl From<ErrorCode> for Failed {
 
 impl From<Rejection> for Failed {
     fn from(rejection: Rejection) -> Self {
-        let message = rejection.message.clone();
-        Self::of(rejection.into(), &message)
+        Self::of(ErrorCode::from(&rejection), &rejection.message)
     }
 }
 

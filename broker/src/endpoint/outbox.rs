@@ -3,7 +3,10 @@
 //! Everybody who has something for the client appends to it; the one task that owns the connection takes all
 //! that is there and writes it with one call. The buffer exists only while there is something in it.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+};
 
 use parking_lot::Mutex;
 
@@ -92,6 +95,15 @@ impl Outbox {
     /// Why the connection is being closed, if it is.
     pub fn closing(&self) -> Option<Disconnect> {
         self.state.lock().closing
+    }
+
+    /// Waits, as the writer does while it cannot write, until the connection is being closed; the reason.
+    pub(super) async fn closed(&self) -> Disconnect {
+        poll_fn(|cx| {
+            self.stall(cx);
+            self.closing().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// Bytes that are not written yet, unless the connection is being closed.

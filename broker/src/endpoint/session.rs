@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Disconnect, ErrorCode, Gateway, Outbox};
+use super::{Disconnect, ErrorCode, Gateway, Outbox, Refusal};
 use crate::{
     auth::AuthError,
     backplane::{Ack, Member, count},
@@ -148,10 +148,11 @@ impl Session {
                 return Ok(());
             }
             Request::Unsubscribe(unsubscribe) => {
-                self.gateway().channel(&unsubscribe.channel).map(|channel| {
+                let ended = self.gateway().channel(&unsubscribe.channel).map(|channel| {
                     self.gateway().unsubscribe(client, &channel);
                     self.service.answer(&self.outbox, id, &Reply::Unsubscribe);
-                })
+                });
+                ended.map_err(Refusal::from)
             }
             Request::Presence(presence) => {
                 self.presence(client, id, &presence.channel, |members| Reply::Presence(members))
@@ -168,7 +169,7 @@ impl Session {
                 let data = Bytes::from(single_line(send.data).into_owned());
                 // There is no reply that could say how it went.
                 if let Err(error) = self.gateway().send(client, data)
-                    && let Some(rejection) = error.rejection()
+                    && let Some(rejection) = error.code().rejection()
                 {
                     self.service.count(rejection);
                 }
@@ -179,11 +180,12 @@ impl Session {
                 self.expiry = self.refresh(client, id, &refresh)?;
                 return Ok(());
             }
-            Request::SubRefresh(refresh) => {
-                self.sub_refresh(client, id, &refresh).map(|expiry| self.expiry = expiry)
-            }
-            Request::NotOffered(_) => Err(ErrorCode::NotAvailable),
-            Request::Unknown => Err(ErrorCode::MethodNotFound),
+            Request::SubRefresh(refresh) => self
+                .sub_refresh(client, id, &refresh)
+                .map(|expiry| self.expiry = expiry)
+                .map_err(Refusal::from),
+            Request::NotOffered(_) => Err(ErrorCode::NotAvailable.into()),
+            Request::Unknown => Err(ErrorCode::MethodNotFound.into()),
             Request::Pong | Request::Connect(_) => unreachable!("handled above"),
         };
         if let Err(error) = outcome {
@@ -206,7 +208,7 @@ impl Session {
                     // The client may come with a new token on this very connection.
                     AuthError::Expired => {
                         self.turned_away = true;
-                        service.answer(&self.outbox, id, &Reply::Error(ErrorCode::TokenExpired));
+                        service.answer(&self.outbox, id, &Reply::Error(ErrorCode::TokenExpired.into()));
                         Ok(())
                     }
                     AuthError::NoToken => Err(Disconnect::PermissionDenied),
@@ -247,14 +249,14 @@ impl Session {
         })
     }
 
-    fn publish(&self, client: &Arc<Client>, id: u32, publish: &Publish<'_>) -> Result<(), ErrorCode> {
+    fn publish(&self, client: &Arc<Client>, id: u32, publish: &Publish<'_>) -> Result<(), Refusal> {
         let data = Bytes::copy_from_slice(single_line(publish.data).as_bytes());
         let (outbox, service) = (self.outbox.clone(), self.service.clone());
         let ack = Ack::then(move |outcome| match outcome {
             Ok(()) => service.answer(&outbox, id, &Reply::Publish),
             Err(error) => {
                 service.gateway.hub.metrics.publish_failures.inc(error.into());
-                service.answer(&outbox, id, &Reply::Error(ErrorCode::Internal));
+                service.answer(&outbox, id, &Reply::Error(ErrorCode::Internal.into()));
             }
         });
         self.gateway().publish(client, &publish.channel, data, ack)
@@ -267,7 +269,7 @@ impl Session {
         id: u32,
         channel: &str,
         reply: fn(&[Member]) -> Reply<'_>,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<(), Refusal> {
         let channel = self.gateway().presence_channel(client, channel)?;
         let (service, outbox) = (self.service.clone(), self.outbox.clone());
         self.ask(async move {
@@ -280,13 +282,13 @@ impl Session {
     }
 
     /// Calls a logic module.
-    fn rpc(&self, client: &Arc<Client>, id: u32, rpc: &Rpc<'_>) -> Result<(), ErrorCode> {
+    fn rpc(&self, client: &Arc<Client>, id: u32, rpc: &Rpc<'_>) -> Result<(), Refusal> {
         let data = rpc.data.map_or("null".into(), single_line);
         let (data, method) = (Bytes::from(data.into_owned()), rpc.method.clone().into_owned());
         let (service, client, outbox) = (self.service.clone(), client.clone(), self.outbox.clone());
         self.ask(async move {
             let answer = service.gateway.call(&client, &method, data).await;
-            let answered = answer.and_then(|data| service.try_answer(&outbox, id, &Reply::Rpc(&data)));
+            let answered = answer.and_then(|data| Ok(service.try_answer(&outbox, id, &Reply::Rpc(&data))?));
             if let Err(error) = answered {
                 service.refuse(&outbox, id, error);
             }
@@ -294,7 +296,7 @@ impl Session {
     }
 
     /// Answers on a task of its own what takes a while, unless too much of that is under way.
-    fn ask(&self, answering: impl Future<Output = ()> + Send + 'static) -> Result<(), ErrorCode> {
+    fn ask(&self, answering: impl Future<Output = ()> + Send + 'static) -> Result<(), Refusal> {
         let under_way = self.service.question()?;
         tokio::spawn(async move {
             answering.await;

@@ -108,14 +108,14 @@ impl Middleware for NotToday {
 }
 
 #[tokio::test]
-async fn what_a_middleware_refuses_is_counted_once() {
+async fn what_a_middleware_refuses_is_told_with_its_reason_and_counted_once() {
     let chain = Chain::new(vec![Arc::new(NotToday)]);
     let lab = Lab::of(OPEN, Arc::new(MemoryBackplane::default()), chain).await;
     let (mut client, _) = lab.open(1 << 20);
     client.connect("").await;
     client.subscribe("a").await;
     let reply = client.command(of("publish", "a")).await;
-    assert_eq!(reply, json!({"error": {"code": 107, "message": "bad request"}}));
+    assert_eq!(reply, json!({"error": {"code": 107, "message": "not today"}}));
     assert_eq!(lab.metric("rejected_total", &[("reason", "middleware")]), 1);
     assert_eq!(lab.metric("rejected_total", &[]), 1);
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::write_string;
-use crate::{backplane::Member, endpoint::ErrorCode};
+use crate::{backplane::Member, endpoint::Refusal};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -60,7 +60,7 @@ pub enum Reply<'a> {
         ttl: Option<u64>,
     },
     /// The command failed.
-    Error(ErrorCode),
+    Error(Refusal),
     /// On datagrams: the client is to connect again with this, which proves that it receives where it says it is.
     Cookie(&'a str),
 }
@@ -117,9 +117,9 @@ impl Reply<'_> {
                 write!(out, r#""presence_stats":{{"num_clients":{clients},"num_users":{users}}}}}"#)?;
             }
             Self::Error(error) => {
-                let (code, message) = (error.code(), error.message());
-                write!(out, r#""error":{{"code":{code},"message":"{message}""#)?;
-                if error.is_temporary() {
+                write!(out, r#""error":{{"code":{},"message":"#, error.code().code())?;
+                write_string(error.message(), out);
+                if error.code().is_temporary() {
                     out.extend_from_slice(br#","temporary":true"#);
                 }
                 out.extend_from_slice(b"}}");

@@ -5,7 +5,7 @@ use crate::{
     backplane::{Member, Publication},
     codec::{Encoder, Framer, Push, Unsubscribe},
     endpoint::{Disconnect, ErrorCode},
-    message::{Channel, ClientId},
+    message::{Channel, ClientId, Rejection},
     metrics::Label,
 };
 
@@ -94,8 +94,13 @@ fn lines_end_with_a_line_feed_and_the_last_says_why() {
 fn replies_are_those_of_the_protocol() {
     assert_eq!(reply(Reply::Subscribe { ttl: None }), r#"{"id":7,"subscribe":{}}"#);
     assert_eq!(
-        reply(Reply::Error(ErrorCode::Internal)),
+        reply(Reply::Error(ErrorCode::Internal.into())),
         r#"{"id":7,"error":{"code":100,"message":"internal server error","temporary":true}}"#
+    );
+    let stopped = Rejection { reason: "test", message: "say \"please\"".into(), is_temporary: false };
+    assert_eq!(
+        reply(Reply::Error(stopped.into())),
+        r#"{"id":7,"error":{"code":107,"message":"say \"please\""}}"#
     );
     assert_eq!(
         reply(Reply::PresenceStats { clients: 2, users: 1 }),

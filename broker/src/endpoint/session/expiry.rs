@@ -8,10 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::Session;
 use crate::{
     auth::AuthError,
-    codec::{
-        Push, Unsubscribe,
-        centrifuge::{Refresh, Reply, SubRefresh},
-    },
+    codec::centrifuge::{Refresh, Reply, SubRefresh},
     endpoint::{Disconnect, ErrorCode},
     metrics::Rejection,
     registry::{Client, now_ms},
@@ -78,14 +75,7 @@ impl Session {
             return Err(Disconnect::Expired);
         }
         let Some(client) = &self.client else { return Ok(()) };
-        for channel in client.expired(since) {
-            // First, so that nothing of the channel comes after its end was told.
-            self.gateway().unsubscribe(client, &channel);
-            let mut frame = Vec::new();
-            self.service.encoder.encode(&Push::Unsubscribe(&channel, Unsubscribe::Expired), &mut frame);
-            // A full outbox closes itself.
-            let _ = self.outbox.push(&frame);
-        }
+        self.gateway().end_expired(client, since);
         self.expiry = Expiry::of(self.expiry.connection, client);
         Ok(())
     }

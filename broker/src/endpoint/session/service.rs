@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     codec::{Framer, centrifuge::Reply},
     endpoint::{
-        Disconnect, EndpointKind, ErrorCode, Gateway, Outbox, Phase,
+        Disconnect, EndpointKind, ErrorCode, Gateway, Outbox, Refusal,
         accept::{Admission, Place},
     },
     metrics::{EndpointMetrics, Rejection},
@@ -78,11 +78,7 @@ impl Service {
 
     /// A place for somebody who has come from this address; a refusal is counted.
     pub fn admit(&self, admission: &Arc<Admission>, from: IpAddr) -> Result<Place, Rejection> {
-        let place = match self.gateway.phase() {
-            Phase::Open => admission.connect(from),
-            Phase::Starting | Phase::Draining => Err(Rejection::Draining),
-        };
-        place.inspect_err(|reason| self.count(*reason))
+        self.gateway.admit(admission, from)
     }
 
     /// Counts what ends a session for its form. What is wrong with commands was counted where it was found.
@@ -131,10 +127,11 @@ impl Service {
     }
 
     /// Counts a refusal and answers with it.
-    pub(super) fn refuse(&self, outbox: &Outbox, id: u32, error: ErrorCode) {
-        if let Some(rejection) = error.rejection() {
+    pub(super) fn refuse(&self, outbox: &Outbox, id: u32, why: impl Into<Refusal>) {
+        let why = why.into();
+        if let Some(rejection) = why.code().rejection() {
             self.count(rejection);
         }
-        self.answer(outbox, id, &Reply::Error(error));
+        self.answer(outbox, id, &Reply::Error(why));
     }
 }

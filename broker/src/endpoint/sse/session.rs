@@ -15,14 +15,15 @@ use super::{
     hello::{Hello, Wanted},
 };
 use crate::{
-    auth::{AuthError, Identity},
+    auth::Identity,
     codec::sse::{Connect, write_connect},
     endpoint::{
-        Disconnect, EndpointKind, ErrorCode, Outbox, Phase,
+        Disconnect, EndpointKind, ErrorCode, Outbox,
         accept::{Peer, Place},
+        session::advice,
     },
-    metrics::{ClientCommand, Rejection},
-    registry::{Client, now_ms},
+    metrics::ClientCommand,
+    registry::Client,
 };
 
 /// A client that was let in. It goes when this is dropped.
@@ -47,7 +48,7 @@ impl Session {
     ) -> Result<(Self, Vec<u8>), Disconnect> {
         endpoint.metrics.received.inc(ClientCommand::Connect);
         let place = take_place(endpoint, peer)?;
-        let identity = identify(endpoint, &hello.token)?;
+        let identity = endpoint.gateway.identify(&hello.token)?;
         let session = Self::connect(endpoint, identity, place)?;
         let channels = session.subscribe(&hello.channels).await;
         // A subscription that failed for now may be had in a moment, and the stream could not bring it any more.
@@ -135,24 +136,5 @@ impl Drop for Session {
 }
 
 fn take_place(endpoint: &Endpoint, peer: Peer) -> Result<Place, Disconnect> {
-    if endpoint.gateway.phase() != Phase::Open {
-        endpoint.refuse(Rejection::Draining);
-        return Err(Disconnect::Shutdown);
-    }
-    endpoint.admission.connect(peer.0.ip()).map_err(|reason| {
-        endpoint.refuse(reason);
-        Disconnect::Full
-    })
-}
-
-fn identify(endpoint: &Endpoint, token: &str) -> Result<Identity, Disconnect> {
-    endpoint.gateway.auth.connect(token, now_ms() / 1000).map_err(|error| {
-        let (reason, disconnect) = match error {
-            AuthError::NoToken => (Rejection::NoToken, Disconnect::PermissionDenied),
-            AuthError::Invalid(_) => (Rejection::InvalidToken, Disconnect::InvalidToken),
-            AuthError::Expired => (Rejection::ExpiredToken, Disconnect::Expired),
-        };
-        endpoint.refuse(reason);
-        disconnect
-    })
+    endpoint.gateway.admit(&endpoint.admission, peer.0.ip()).map_err(advice)
 }
