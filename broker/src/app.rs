@@ -23,7 +23,7 @@ use crate::{
     logic::{Logic, Modules, NamedTwice, Settings, Unusable},
     message::{Address, InstanceId, LogicName},
     metrics::Metrics,
-    middleware::{Chain, Middleware},
+    middleware::{Chain, Middleware, Only},
     pipeline::Pipeline,
 };
 
@@ -141,6 +141,8 @@ pub struct Builder {
     send: Vec<Arc<dyn Middleware>>,
     logic: Vec<(LogicName, Settings, Arc<dyn Logic>)>,
     endpoints: Vec<(&'static str, Arc<dyn Endpoint>)>,
+    /// The endpoints that middleware is for.
+    named: Vec<String>,
 }
 
 impl Builder {
@@ -187,10 +189,32 @@ impl Builder {
         self
     }
 
+    /// As [`Builder::receive`], for what comes in by the endpoints of these names only: `websocket`, `sse`, `tcp`,
+    /// `udp`, `http` (the server API), or one's own.
+    #[must_use]
+    pub fn receive_from(self, endpoints: &[&str], middleware: Arc<dyn Middleware>) -> Self {
+        let (this, only) = self.only(endpoints, middleware);
+        this.receive(only)
+    }
+
+    /// As [`Builder::send`], for what came in by the endpoints of these names only.
+    #[must_use]
+    pub fn send_from(self, endpoints: &[&str], middleware: Arc<dyn Middleware>) -> Self {
+        let (this, only) = self.only(endpoints, middleware);
+        this.send(only)
+    }
+
+    fn only(mut self, endpoints: &[&str], middleware: Arc<dyn Middleware>) -> (Self, Arc<dyn Middleware>) {
+        let endpoints: Vec<_> = endpoints.iter().map(|name| (*name).to_owned()).collect();
+        self.named.extend_from_slice(&endpoints);
+        (self, Arc::new(Only::of(endpoints, middleware)))
+    }
+
     /// Starts the broker; it takes clients when this returns.
     pub async fn start(self) -> Result<Broker, BrokerError> {
         let config = self.config;
         let own = Own::new(self.endpoints)?;
+        own.check(self.named.iter().chain(config.middleware.endpoints()))?;
         let backplane = self.backplane.unwrap_or_else(|| configured::backplane(&config));
         let admin_listener = listen("admin.address", config.admin.address).await?;
         let client_listener = listen("client.address", config.client.address).await?;
@@ -207,7 +231,8 @@ impl Builder {
         let modules = Modules::new(modules, &metrics)?;
         let (cluster, inbound) = Cluster::new(hub.clone(), backplane.clone(), modules.clone());
         let receive = Chain::new(configured::receive(&config).chain(self.receive).collect());
-        let pipeline = Pipeline::new(receive, Chain::new(self.send), cluster.clone(), modules.clone());
+        let send = Chain::new(configured::send(&config).chain(self.send).collect());
+        let pipeline = Pipeline::new(receive, send, cluster.clone(), modules.clone());
         let gateway = Arc::new(Gateway::new(
             pipeline.clone(),
             authenticator,

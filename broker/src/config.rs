@@ -20,6 +20,7 @@ mod limits;
 mod listen;
 mod log;
 pub mod logic;
+pub mod middleware;
 mod network;
 mod place;
 mod redis;
@@ -73,6 +74,8 @@ pub struct Config {
     pub channels: Channels,
     /// What clients may use.
     pub limits: Limits,
+    /// The rules that every message passes.
+    pub middleware: middleware::Middleware,
     /// The modules that receive messages beside the clients.
     pub logic: Logic,
     /// The backplane that joins instances; without it the broker is alone.
@@ -136,6 +139,7 @@ impl Config {
         self.auth.check(&mut problems);
         self.channels.check(&mut problems);
         self.limits.check(&mut problems);
+        self.middleware.check(&mut problems);
         self.logic.check(&mut problems);
         if let Some(redis) = &self.redis {
             redis.check(&mut problems);

@@ -104,6 +104,9 @@ pub struct Message {
     pub id: MessageId,
     /// Who sent it.
     pub source: Source,
+    /// The name of the endpoint that it came in by, on the instance where it did; nothing has come in of what logic
+    /// sends.
+    pub endpoint: Option<&'static str>,
     /// Whom it is for.
     pub targets: Targets,
     /// What it says; on the JSON protocols a JSON value without raw line breaks.
@@ -129,6 +132,7 @@ impl Message {
         Self {
             id: MessageId::generate(),
             source,
+            endpoint: None,
             targets,
             payload,
             metadata: BTreeMap::new(),

@@ -6,12 +6,34 @@ use std::sync::Arc;
 use crate::message::{Message, Rejection, State};
 
 pub mod rate;
+pub mod rules;
 pub mod size;
 
 /// Looks at a message, may change it, and may stop it with [`Message::reject`] or [`Message::postpone`].
 pub trait Middleware: Send + Sync + 'static {
     /// Called for each message; must not block.
     fn process(&self, message: &mut Message);
+}
+
+/// A middleware that sees only what came in by some endpoints.
+pub struct Only {
+    endpoints: Vec<String>,
+    middleware: Arc<dyn Middleware>,
+}
+
+impl Only {
+    /// For what came in by the endpoints of these names.
+    pub fn of(endpoints: Vec<String>, middleware: Arc<dyn Middleware>) -> Self {
+        Self { endpoints, middleware }
+    }
+}
+
+impl Middleware for Only {
+    fn process(&self, message: &mut Message) {
+        if message.endpoint.is_some_and(|name| self.endpoints.iter().any(|endpoint| endpoint == name)) {
+            self.middleware.process(message);
+        }
+    }
 }
 
 /// Middleware in order. A message that one of them rejects goes no further.
@@ -55,6 +77,28 @@ mod tests {
     impl Middleware for Refuse {
         fn process(&self, message: &mut Message) {
             message.reject("test", "not today");
+        }
+    }
+
+    #[test]
+    fn some_see_only_what_came_in_by_their_endpoints() {
+        let only = |names: &[&str], tag| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            Arc::new(Only::of(names, Arc::new(Tag(tag)))) as Arc<dyn Middleware>
+        };
+        let chain =
+            Chain::new(vec![only(&["tcp", "lines"], "a"), only(&["websocket"], "b"), Arc::new(Tag("c"))]);
+        for (endpoint, expected) in [
+            (Some("tcp"), &["a", "c"][..]),
+            (Some("lines"), &["a", "c"]),
+            (Some("http"), &["c"]),
+            (None, &["c"]),
+        ] {
+            let target = Target::Channel(Channel::trusted("news"));
+            let mut message = Message::new(Source::Api, target, Bytes::from_static(b"1"));
+            message.endpoint = endpoint;
+            chain.run(&mut message).unwrap();
+            assert_eq!(message.tags.keys().collect::<Vec<_>>(), expected, "{endpoint:?}");
         }
     }
 

@@ -8,7 +8,7 @@ mod line_endpoint;
 use std::{net::SocketAddr, sync::Arc};
 
 use serde_json::json;
-use switchboard::{BadName, BrokerError};
+use switchboard::{BadName, BrokerError, message::Message, middleware::Middleware};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -155,6 +155,34 @@ async fn a_name_is_a_label_and_one_endpoints_only() {
     for name in ["", "Lines", "9lines", "my lines", "a_name_that_is_longer_than_it_may_be_at_all"] {
         assert_eq!(start(&[name]).await, BadName::Form(name));
     }
+}
+
+struct NotToday;
+
+impl Middleware for NotToday {
+    fn process(&self, message: &mut Message) {
+        message.reject("not_today", "not today");
+    }
+}
+
+#[tokio::test]
+async fn middleware_may_be_for_some_endpoints_only() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let builder = || switchboard::Broker::builder().settings(config(OPEN));
+    let own = builder().endpoint("lines", Arc::new(LineEndpoint(listener)));
+    let broker = Broker::built(own.receive_from(&["lines"], Arc::new(NotToday))).await;
+    let (mut words, mut web) = (Words::connect(address).await, broker.connect().await);
+    assert_eq!(words.asks("SUB room").await, "OK");
+    assert_eq!(words.asks("PUB room hello").await, "ERR not today");
+    web.subscribe("room").await;
+    web.publish("room", json!("hello")).await;
+    assert_eq!(words.hears().await, "MSG room \"hello\"");
+    assert_eq!(broker.rejected("middleware").await, 1);
+
+    let unknown = builder().send_from(&["lines"], Arc::new(NotToday)).start().await.err();
+    let Some(BrokerError::Endpoint(BadName::Unknown { name, .. })) = unknown else { panic!("{unknown:?}") };
+    assert_eq!(name, "lines");
 }
 
 /// The page shows the endpoint of the example, all of it, and says how long it is.

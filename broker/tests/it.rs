@@ -9,6 +9,7 @@ mod endpoint;
 mod foreign;
 mod http;
 mod logic;
+mod middleware;
 mod port;
 mod process;
 mod redis;

@@ -8,11 +8,12 @@ use crate::{
     config::{
         self, Config,
         logic::{Mode, Module, Receives},
+        middleware::Rule,
     },
     logic::{Broadcaster, InactivityMonitor, Kind, Logic, Placement, Settings, Unusable, Webhook, WhenFull},
     message::LogicName,
     metrics::Metrics,
-    middleware::{Middleware, rate::ClientRate, size::PayloadSize},
+    middleware::{Middleware, Only, rate::ClientRate, rules::Rules, size::PayloadSize},
 };
 
 /// What joins this instance to others.
@@ -32,7 +33,23 @@ pub(super) fn receive(config: &Config) -> impl Iterator<Item = Arc<dyn Middlewar
     let all = ClientRate::new(None, config.limits.rate);
     let each = config.channels.namespaces.iter();
     let each = each.filter_map(|namespace| ClientRate::new(Some(&namespace.name), namespace.rate));
-    std::iter::once(size).chain(all.into_iter().chain(each).map(|rate| Arc::new(rate) as Arc<dyn Middleware>))
+    let rates = all.into_iter().chain(each).map(|rate| Arc::new(rate) as Arc<dyn Middleware>);
+    std::iter::once(size).chain(rates).chain(rules(&config.middleware.receive))
+}
+
+/// The middleware that every message passes before it goes to clients.
+pub(super) fn send(config: &Config) -> impl Iterator<Item = Arc<dyn Middleware>> + use<'_> {
+    rules(&config.middleware.send)
+}
+
+fn rules(rules: &[Rule]) -> impl Iterator<Item = Arc<dyn Middleware>> + use<'_> {
+    rules.iter().map(|rule| {
+        let all: Arc<dyn Middleware> = Arc::new(Rules(rule.clone()));
+        match rule.endpoints.is_empty() {
+            true => all,
+            false => Arc::new(Only::of(rule.endpoints.clone(), all)),
+        }
+    })
 }
 
 /// A logic module with its name, and how it is run.

@@ -5,15 +5,12 @@ use std::{collections::HashSet, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::Config,
+    config::{Config, middleware::ENDPOINTS},
     endpoint::{Endpoint, Gateway, Host, accept::Admission},
 };
 
 /// The longest name of an endpoint.
 const LONGEST: usize = 32;
-
-/// Names that are taken by what is built in.
-const BUILT_IN: [&str; 5] = ["websocket", "sse", "tcp", "udp", "http"];
 
 /// An endpoint's name cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +23,14 @@ pub enum BadName {
     /// Another endpoint has it.
     #[error("two endpoints are called {0:?}: each needs a name of its own")]
     Twice(&'static str),
+    /// A middleware is for an endpoint that there is none of.
+    #[error("a middleware is for the endpoint {name:?}, which there is none of; write one of {known}")]
+    Unknown {
+        /// What it names.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
 }
 
 /// Endpoints that are not built in, with their names.
@@ -33,7 +38,7 @@ pub(super) struct Own(Vec<(&'static str, Arc<dyn Endpoint>)>);
 
 impl Own {
     pub(super) fn new(endpoints: Vec<(&'static str, Arc<dyn Endpoint>)>) -> Result<Self, BadName> {
-        let mut taken = HashSet::from(BUILT_IN);
+        let mut taken = HashSet::from(ENDPOINTS);
         for (name, _) in &endpoints {
             let may_be = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             if name.len() > LONGEST
@@ -47,6 +52,15 @@ impl Own {
             }
         }
         Ok(Self(endpoints))
+    }
+
+    /// Whether these are names of endpoints, built in or not.
+    pub(super) fn check<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> Result<(), BadName> {
+        let known: Vec<_> = ENDPOINTS.into_iter().chain(self.0.iter().map(|(name, _)| *name)).collect();
+        match names.into_iter().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(BadName::Unknown { name: name.clone(), known: known.join(", ") }),
+            None => Ok(()),
+        }
     }
 
     /// Runs them on `servers` until `stop` is cancelled. Their clients take their places from `admission`, and are

@@ -2,6 +2,7 @@
 
 use super::auth::SAFE_SECRET;
 use super::channels::Subscribe;
+use super::middleware::ENDPOINTS;
 use super::{Config, Secret};
 
 /// One line for each thing; to be read after the secrets.
@@ -57,6 +58,12 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         !endpoints.take_clients() && !endpoints.http.enabled,
         "all endpoints are disabled: only the admin port will answer".into(),
     );
+    for name in config.middleware.endpoints().filter(|name| !ENDPOINTS.contains(&name.as_str())) {
+        let known = ENDPOINTS.join(", ");
+        let text =
+            format!("middleware names the endpoint {name:?}, which is not built in; those are {known}");
+        warn(true, text);
+    }
     for warning in config.logic.warnings() {
         warn(true, warning);
     }

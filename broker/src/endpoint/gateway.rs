@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use slab::Slab;
+use smallvec::smallvec;
 
 use super::{
     Disconnect, EndpointKind, ErrorCode, Outbox, Refusal,
@@ -324,8 +325,7 @@ impl Gateway {
                 return Err(error.into());
             }
         };
-        let source = Source::Client { id: client.id, info };
-        let message = Message::new(source, Target::Channel(channel), data);
+        let message = message(client, info, smallvec![Target::Channel(channel)], data);
         self.pipeline.publish(message, ack).map_err(Refusal::from)
     }
 
@@ -335,8 +335,7 @@ impl Gateway {
         if targets.is_empty() {
             return Err(ErrorCode::NotAvailable.into());
         }
-        let source = Source::Client { id: client.id, info: client.info.clone() };
-        let message = Message::to(source, targets, data);
+        let message = message(client, client.info.clone(), targets, data);
         self.pipeline.publish(message, Ack::ignore()).map_err(Refusal::from)
     }
 
@@ -347,8 +346,7 @@ impl Gateway {
             true => ErrorCode::MethodNotFound,
             false => ErrorCode::NotAvailable,
         })?;
-        let source = Source::Client { id: client.id, info: client.info.clone() };
-        let message = Message::new(source, Target::Logic(name.clone()), data);
+        let message = message(client, client.info.clone(), smallvec![Target::Logic(name.clone())], data);
         let answer = self.pipeline.call(name, message).await??;
         Ok(answer.unwrap_or_else(|| Bytes::from_static(b"null")))
     }
@@ -357,6 +355,13 @@ impl Gateway {
     pub fn presence_channel(&self, client: &Client, channel: &str) -> Result<Channel, ErrorCode> {
         self.channel_for(client, Action::Presence, channel).map(|(channel, _)| channel)
     }
+}
+
+/// A message of a client, of which others may know this.
+fn message(client: &Client, info: Bytes, targets: Targets, data: Bytes) -> Message {
+    let mut message = Message::to(Source::Client { id: client.id, info }, targets, data);
+    message.endpoint = Some(client.endpoint.as_str());
+    message
 }
 
 /// What others may know of a client, as JSON.

@@ -36,6 +36,9 @@ use channels::{Channels, Info, Presence, PresenceStats};
 use clients::{Clients, Disconnect, Note};
 use publish::{Broadcast, Publish, Send};
 
+/// What the API is called among the endpoints.
+const LABEL: &str = "http";
+
 /// One method: what it is asked with, and what it does.
 trait Method: DeserializeOwned + std::marker::Send {
     /// How it is counted.
@@ -63,7 +66,7 @@ struct Api {
 /// The routes of the API under `path`. A body may be a payload's size and as much again for the rest of it.
 pub fn router(path: &str, gateway: Arc<Gateway>, keys: ApiKeys) -> Router {
     let body_limit = gateway.limits.message_size.bytes() * 2;
-    let received = gateway.hub.metrics.received("http");
+    let received = gateway.hub.metrics.received(LABEL);
     let api = Arc::new(Api { gateway, keys, received });
     let routes = Router::new()
         .route("/publish", post(handle::<Publish>))

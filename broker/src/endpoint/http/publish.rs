@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Api, Failed, Method};
+use super::{Api, Failed, LABEL, Method};
 use crate::{
     backplane::Ack,
     cluster::Reach,
@@ -69,6 +69,7 @@ impl Gateway {
         let channel = self.channel(channel)?;
         self.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)?;
         let mut message = Message::new(Source::Api, Target::Channel(channel), data);
+        message.endpoint = Some(LABEL);
         message.metadata = tags;
         let (ack, outcome) = Ack::channel();
         self.pipeline.publish(message, ack)?;
@@ -132,6 +133,7 @@ impl Method for Send {
             return Err(Failed::bad(message.to_owned()));
         }
         let mut message = Message::to(Source::Api, targets, payload(&self.data));
+        message.endpoint = Some(LABEL);
         message.metadata = self.metadata;
         let receipt = api.gateway.pipeline.send(message).await?;
         receipt.elsewhere?;
