@@ -240,6 +240,8 @@ impl Builder {
             config.limits.clone(),
         ));
 
+        inbound.serve(&gateway);
+
         let connections = TaskTracker::new();
         let drain =
             Drain::new(gateway.clone(), connections.clone(), config.drain.grace.get(), config.drain.pace);

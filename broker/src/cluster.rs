@@ -22,7 +22,7 @@ mod question;
 
 pub use asks::{Answers, Asks};
 pub use inbound::Inbound;
-pub use question::{Call, Order, Question, QuestionError, Recipients, Who};
+pub use question::{Call, Change, Changed, Order, Question, QuestionError, Recipients, Who};
 
 /// A list of channels, with the number of subscribers of each.
 pub type Counts = BTreeMap<String, u64>;
@@ -217,6 +217,20 @@ impl Cluster {
         Ok((here + there.into_iter().sum::<usize>(), complete))
     }
 
+    /// Has other instances subscribe clients to a channel, or end that. What became of them, and whether every instance
+    /// that could have one has answered.
+    pub(crate) async fn change_elsewhere(
+        &self,
+        who: &Who,
+        is_here: bool,
+        channel: &str,
+        change: Change,
+    ) -> Result<(Changed, bool), Unavailable> {
+        let order = Order::Change { who: who.clone(), channel: channel.to_owned(), change };
+        let (there, complete) = self.order_about::<Changed>(who, is_here, order).await?;
+        Ok((there.into_iter().fold(Changed::default(), |all, one| all + one), complete))
+    }
+
     /// Notes texts of a client, wherever it is: an empty one removes what was noted under that name.
     pub async fn note(&self, client: ClientId, metadata: &Metadata) -> Reach {
         if self.hub.note(client, metadata) {
@@ -238,8 +252,8 @@ impl Cluster {
         order: Order,
     ) -> Result<(Vec<A>, bool), Unavailable> {
         let instances = match who {
-            Who::Client(_) if is_here => Vec::new(),
-            Who::Client(client) => {
+            Who::Client(_) | Who::ClientOf(..) if is_here => Vec::new(),
+            Who::Client(client) | Who::ClientOf(client, _) => {
                 let located = self.backplane.locate(&[*client]).await?;
                 let elsewhere = located.into_iter().flatten().map(|located| located.address);
                 elsewhere.filter(|address| *address != self.hub.address).collect()

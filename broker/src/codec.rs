@@ -22,6 +22,8 @@ pub enum Push<'a> {
     Leave(&'a Channel, ClientId, &'a [u8]),
     /// Something was sent to this client itself.
     Message(Publication<'a>),
+    /// The server has subscribed the client to a channel.
+    Subscribe(&'a Channel),
     /// The server has ended the client's own subscription to a channel.
     Unsubscribe(&'a Channel, Unsubscribe),
 }
@@ -30,6 +32,8 @@ pub enum Push<'a> {
 /// (<https://centrifugal.dev/docs/server/codes>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsubscribe {
+    /// The application's backend wants it.
+    Server,
     /// Its token has expired.
     Expired,
 }
@@ -38,6 +42,7 @@ impl Unsubscribe {
     /// The number.
     pub fn code(self) -> u16 {
         match self {
+            Self::Server => 2000,
             Self::Expired => 2501,
         }
     }
@@ -45,6 +50,7 @@ impl Unsubscribe {
     /// The words.
     pub fn reason(self) -> &'static str {
         match self {
+            Self::Server => "server unsubscribe",
             Self::Expired => "subscription expired",
         }
     }

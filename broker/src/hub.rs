@@ -10,7 +10,7 @@ use crate::{
     endpoint::Disconnect,
     message::{Address, ClientId, Epoch},
     metrics::Metrics,
-    registry::{Metadata, Registry},
+    registry::{Client, Metadata, Registry},
 };
 
 /// What this instance holds.
@@ -84,12 +84,17 @@ impl Hub {
 
     /// Ends the connections of these clients that are here; how many.
     pub fn disconnect(&self, who: &Who, reason: Disconnect) -> usize {
+        self.clients(who).iter().map(|client| client.outbox.close(reason)).count()
+    }
+
+    /// Those of these clients that are here.
+    pub fn clients(&self, who: &Who) -> Vec<Arc<Client>> {
         let ids = match who {
-            Who::Client(client) => vec![*client],
+            Who::Client(client) | Who::ClientOf(client, _) => vec![*client],
             Who::User(user) => self.registry.of_user(user),
         };
         let here = ids.into_iter().filter_map(|id| self.registry.get(id));
-        here.map(|client| client.outbox.close(reason)).count()
+        here.filter(|client| !matches!(who, Who::ClientOf(_, user) if **user != *client.user)).collect()
     }
 
     /// Notes texts of a client: an empty one removes what was noted under that name. Whether the client is here.

@@ -13,7 +13,10 @@ use crate::support::{Broker, Client, OPEN, eventually, token::SECRET, token::tok
 /// Anonymous clients and those with tokens.
 pub(crate) fn settings(number: usize) -> String {
     let auth = OPEN.replace("auth: {", &format!("auth: {{jwt: {{hmac_secret: {SECRET:?}}}, "));
-    format!("{auth}instance: {{id: chat-{number}}}\n")
+    format!(
+        "{auth}instance: {{id: chat-{number}}}\nlimits: {{channels_per_client: 2}}\n\
+         channels: {{namespaces: [{{name: ''}}, {{name: only, subscribe: nobody, join_leave: true}}]}}\n"
+    )
 }
 
 async fn cluster() -> Vec<Broker> {
@@ -193,6 +196,98 @@ pub(crate) async fn connections_end_anywhere(brokers: &[Broker]) {
     }
 }
 
+/// What a client was pushed that it did not ask for, but for others who come and go.
+async fn pushed(client: &mut Client) -> Vec<Value> {
+    let pushes = client.unasked().await.into_iter().map(|mut line| line["push"].take());
+    pushes.filter(|push| push["join"].is_null() && push["leave"].is_null()).collect()
+}
+
+/// The next push that is not about others.
+async fn next_push(client: &mut Client) -> Value {
+    loop {
+        let push = client.push().await;
+        if push["join"].is_null() && push["leave"].is_null() {
+            return push;
+        }
+    }
+}
+
+pub(crate) async fn the_server_subscribes_and_unsubscribes_clients_anywhere(brokers: &[Broker]) {
+    let (mut ann, _) = client_of(&brokers[0], "ann").await;
+    let (mut again, again_id) = client_of(&brokers[1], "ann").await;
+    let (mut bob, bob_id) = client_of(&brokers[1], "bob").await;
+    known(brokers, 3).await;
+    let subscribed = json!({"channel": "only:us", "subscribe": {}});
+    let ended = json!({"channel": "only:us", "unsubscribe": {"code": 2000, "reason": "server unsubscribe"}});
+    assert_eq!(ann.error(json!({"subscribe": {"channel": "only:us"}})).await, 103, "nobody may by itself");
+
+    let user = json!({"user": "ann", "channel": "only:us"});
+    let answer = brokers[2].api("subscribe", &user).await;
+    assert_eq!(answer, json!({"result": {"subscribed": 2}}));
+    brokers[2].api("publish", &json!({"channel": "only:us", "data": 1})).await;
+    for client in [&mut ann, &mut again] {
+        assert_eq!(client.push().await, subscribed, "before anything of the channel");
+        assert_eq!(next_push(client).await["pub"]["data"], 1);
+    }
+    let answer = brokers[0].api("subscribe", &user).await;
+    assert_eq!(answer, json!({"result": {"subscribed": 2}}), "asking again does no harm");
+    for client in [&mut ann, &mut again, &mut bob] {
+        assert!(pushed(client).await.is_empty(), "and nobody is told again");
+    }
+
+    // One client, by itself and as a user's. The directory learns of it a moment after it connects.
+    let not_hers = json!({"client": bob_id, "user": "ann", "channel": "only:us"});
+    assert_eq!(brokers[2].api("subscribe", &not_hers).await, json!({"result": {"subscribed": 0}}));
+    let one = json!({"client": bob_id, "channel": "only:us"});
+    let found = async || brokers[2].api("subscribe", &one).await == json!({"result": {"subscribed": 1}});
+    eventually("bob is found", found).await;
+    assert_eq!(bob.push().await, subscribed);
+    let hers = json!({"client": again_id, "user": "ann", "channel": "only:us"});
+    let found = async || brokers[0].api("unsubscribe", &hers).await == json!({"result": {"unsubscribed": 1}});
+    eventually("she is found", found).await;
+    assert_eq!(pushed(&mut again).await, std::slice::from_ref(&ended));
+    brokers[0].api("publish", &json!({"channel": "only:us", "data": 2})).await;
+    for client in [&mut ann, &mut bob] {
+        assert_eq!(next_push(client).await["pub"]["data"], 2);
+    }
+    assert!(pushed(&mut again).await.is_empty(), "nothing comes after the end");
+
+    assert_eq!(brokers[2].api("unsubscribe", &user).await, json!({"result": {"unsubscribed": 1}}));
+    assert_eq!(brokers[2].api("unsubscribe", &user).await, json!({"result": {"unsubscribed": 0}}));
+    assert_eq!(pushed(&mut ann).await, [ended]);
+    eventually("bob alone is there", async || {
+        let who = brokers[0].api("presence", &json!({"channel": "only:us"})).await;
+        who["result"]["presence"].as_object().unwrap().keys().eq([&bob_id])
+    })
+    .await;
+
+    // What cannot be.
+    let of_bob = |channel| json!({"user": "bob", "channel": channel});
+    assert_eq!(brokers[0].api("subscribe", &of_bob("second")).await["result"]["subscribed"], 1);
+    assert_eq!(brokers[0].api("subscribe", &of_bob("third")).await["error"]["code"], 106);
+    for (bad, code) in [
+        (json!({"channel": "a"}), 107),
+        (json!({"channel": "a", "user": ""}), 107),
+        (json!({"channel": "", "user": "ann"}), 107),
+        (json!({"channel": "no:such", "user": "ann"}), 102),
+        (json!({"channel": "a", "user": "ann", "dance": 1}), 107),
+    ] {
+        for method in ["subscribe", "unsubscribe"] {
+            assert_eq!(brokers[0].api(method, &bad).await["error"]["code"], code, "{bad}");
+        }
+    }
+    // Who goes takes the subscriptions of the server's making along.
+    drop(bob);
+    known(brokers, 2).await;
+    eventually("nobody is subscribed", async || {
+        brokers[2].api("channels", &json!({})).await == json!({"result": {"channels": {}}})
+    })
+    .await;
+    let gone = json!({"client": bob_id, "channel": "a"});
+    let found = async || brokers[0].api("subscribe", &gone).await == json!({"result": {"subscribed": 0}});
+    eventually("bob is gone for all", found).await;
+}
+
 #[tokio::test]
 async fn an_answer_to_a_ping_is_no_message() {
     let broker = Broker::start(OPEN).await;
@@ -231,6 +326,11 @@ async fn notes() {
 #[tokio::test]
 async fn disconnects() {
     connections_end_anywhere(&cluster().await).await;
+}
+
+#[tokio::test]
+async fn subscriptions() {
+    the_server_subscribes_and_unsubscribes_clients_anywhere(&cluster().await).await;
 }
 
 #[tokio::test]

@@ -121,6 +121,16 @@ async fn tokens_are_refreshed_on_living_connections() {
     assert_eq!((refreshed("refresh").await, refreshed("sub_refresh").await), (2, 2));
 }
 
+#[tokio::test]
+async fn the_server_subscribes_and_unsubscribes() {
+    let auth = format!("auth: {{jwt: {{hmac_secret: \"{SECRET}\"}}, api_keys: [key-of-the-tests]}}\n");
+    let namespaces = "channels: {namespaces: [{name: \"\"}, {name: inside, subscribe: nobody}]}\n";
+    let broker = Broker::start(&format!("{auth}{namespaces}")).await;
+    let (url, api) = (url(broker.client_address), format!("http://{}/api", broker.client_address));
+    let of_ann = token(&json!({"sub": "ann"}));
+    Script::start("server_side.mjs", &[&url, &api, "key-of-the-tests", &of_ann]).await.succeeds().await;
+}
+
 /// One address before several brokers, as a Service is: a connection goes to whoever is behind it at the time.
 struct Service {
     address: SocketAddr,

@@ -1,13 +1,13 @@
 //! What arrives from other instances, whatever backplane it came through.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::sync::Semaphore;
 
-use super::{Asks, Counts, Order, Question};
+use super::{Asks, Changed, Counts, Order, Question};
 use crate::{
     backplane::{Ack, Audience, Backplane, Envelope},
-    endpoint::Disconnect,
+    endpoint::{Disconnect, Gateway},
     hub::Hub,
     logic::Modules,
     message::Address,
@@ -27,6 +27,8 @@ pub struct Inbound {
     logic: Arc<Modules>,
     /// The way that answers take. The backplane owns this value, not the other way round.
     backplane: Weak<dyn Backplane>,
+    /// What subscribes clients, known only after everything else is built. It owns the backplane, and so this value.
+    gateway: OnceLock<Weak<Gateway>>,
     answering: Arc<Semaphore>,
 }
 
@@ -37,7 +39,13 @@ impl Inbound {
         logic: Arc<Modules>,
         backplane: Weak<dyn Backplane>,
     ) -> Self {
-        Self { hub, asks, logic, backplane, answering: Arc::new(Semaphore::new(ANSWERING)) }
+        let answering = Arc::new(Semaphore::new(ANSWERING));
+        Self { hub, asks, logic, backplane, gateway: OnceLock::new(), answering }
+    }
+
+    /// From now on orders about subscriptions are carried out by this gateway.
+    pub fn serve(&self, gateway: &Arc<Gateway>) {
+        let _ = self.gateway.set(Arc::downgrade(gateway));
     }
 
     /// Takes an envelope that belongs to no channel; whether it was meant for this instance and could be read.
@@ -84,7 +92,7 @@ impl Inbound {
             Question::Order(order) => {
                 let Ok(turn) = self.answering.clone().try_acquire_owned() else { return true };
                 tokio::spawn(async move {
-                    let answer = inbound.obey(order);
+                    let answer = inbound.obey(order).await;
                     let bytes = serde_json::to_vec(&answer).unwrap_or_default();
                     inbound.answer(from, number, &bytes);
                     drop(turn);
@@ -94,7 +102,7 @@ impl Inbound {
         true
     }
 
-    fn obey(&self, order: Order) -> serde_json::Value {
+    async fn obey(&self, order: Order) -> serde_json::Value {
         use serde_json::json;
         match order {
             Order::Channels(pattern) => {
@@ -105,6 +113,10 @@ impl Inbound {
                 let reason = Disconnect::ALL.iter().find(|known| known.as_str() == reason);
                 json!(self.hub.disconnect(&who, reason.copied().unwrap_or(Disconnect::Forced)))
             }
+            Order::Change { who, channel, change } => match self.gateway.get().and_then(Weak::upgrade) {
+                Some(gateway) => json!(gateway.change_here(&who, &channel, change).await),
+                None => json!(Changed { failed: self.hub.clients(&who).len(), ..Changed::default() }),
+            },
             Order::Note(client, metadata) => json!(self.hub.note(client, &metadata)),
         }
     }

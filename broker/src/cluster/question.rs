@@ -45,6 +45,15 @@ pub enum Order {
         /// The label of the [reason](crate::endpoint::Disconnect).
         reason: String,
     },
+    /// Change the subscriptions of these clients to a channel. What has [become of them](Changed).
+    Change {
+        /// Whose.
+        who: Who,
+        /// The channel.
+        channel: String,
+        /// What is to be done.
+        change: Change,
+    },
     /// Note this of a client. Whether it is here.
     Note(ClientId, Metadata),
 }
@@ -55,8 +64,46 @@ pub enum Order {
 pub enum Who {
     /// One connection.
     Client(ClientId),
+    /// One connection, if it is this user's.
+    ClientOf(ClientId, String),
     /// All connections of a user.
     User(String),
+}
+
+/// What is done to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It begins.
+    Subscribe,
+    /// It ends.
+    Unsubscribe,
+}
+
+/// What became of clients whose subscriptions were to be changed; each number is one of clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// That were there.
+    pub found: usize,
+    /// That are subscribed now, or were before the end.
+    pub done: usize,
+    /// That have as many subscriptions as they may have.
+    pub full: usize,
+    /// That could not be subscribed for now.
+    pub failed: usize,
+}
+
+impl std::ops::Add for Changed {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            found: self.found + other.found,
+            done: self.done + other.done,
+            full: self.full + other.full,
+            failed: self.failed + other.failed,
+        }
+    }
 }
 
 /// What a logic module gets to know beside the payload.
@@ -182,6 +229,11 @@ mod tests {
             Order::Channels("*".into()),
             Order::Clients(Query { user: Some("ann".into()), after: Some(client), ..Query::default() }),
             Order::Disconnect { who: Who::User("ann".into()), reason: "forced".into() },
+            Order::Change {
+                who: Who::ClientOf(client, "ann".into()),
+                channel: "a".into(),
+                change: Change::Subscribe,
+            },
             Order::Note(client, metadata.clone()),
         ];
         let call = Call {
@@ -216,7 +268,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_question_is_no_other_question(which in 0usize..7, cut in 1usize..20) {
+        fn a_cut_question_is_no_other_question(which in 0usize..8, cut in 1usize..20) {
             let question = &examples()[which];
             let mut bytes = Vec::new();
             question.write(&mut bytes);

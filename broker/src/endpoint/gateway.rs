@@ -21,7 +21,7 @@ use crate::{
     auth::{Action, AuthError, Authenticator, Caller, Grant, Identity, Namespaces, permit},
     backplane::{Ack, Backplane, Envelope, Member},
     channel::{Confirm, Entrance, SubscribeError, Terms},
-    codec::{Encoder, Push, Unsubscribe, centrifuge::write_string},
+    codec::{Encoder, centrifuge::write_string},
     config::{Limits, Namespace},
     hub::Hub,
     keyring::Keyring,
@@ -30,6 +30,8 @@ use crate::{
     pipeline::Pipeline,
     registry::{Client, now_ms},
 };
+
+mod orders;
 
 /// Whether clients are let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +200,19 @@ impl Gateway {
             }
         };
         let expires_at = grant.as_ref().and_then(|grant| grant.expires_at);
+        self.enter(client, channel, namespace, grant, tell);
+        expires_at
+    }
+
+    /// Subscribes a client that may be: the rest of [`Gateway::subscribe`].
+    fn enter(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        channel: Channel,
+        namespace: &Namespace,
+        grant: Option<Grant>,
+        tell: impl FnOnce(Result<(), ErrorCode>) + Send + Sync + 'static,
+    ) {
         let then = self.entrance(client, &channel, namespace, grant);
         let tell = {
             let (gateway, channel) = (self.clone(), channel.clone());
@@ -215,7 +230,6 @@ impl Gateway {
         let confirm = Confirm { tell: Box::new(tell), then };
         let limit = self.limits.channels_per_client;
         self.hub.channels.subscribe(client, &channel, limit, &*self.backplane, confirm);
-        expires_at
     }
 
     /// Whether a client may subscribe: the channel, its rules, and what its token gave.
@@ -290,15 +304,6 @@ impl Gateway {
             self.backplane.leave(channel, client.id);
         }
         client.announce_end(&ended, || self.tell(channel, &Envelope::Leave(client.id, &ended.info)));
-    }
-
-    /// Ends the subscriptions of a client whose tokens have expired by `since`, in seconds since 1970, and tells it.
-    pub fn end_expired(&self, client: &Client, since: u64) {
-        for channel in client.expired(since) {
-            // First, so that nothing of the channel comes after its end was told.
-            self.unsubscribe(client, &channel);
-            client.push(&Push::Unsubscribe(&channel, Unsubscribe::Expired));
-        }
     }
 
     /// The channel, if its rules let the client do this in it, and what others may know of the client there.

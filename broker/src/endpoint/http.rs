@@ -30,11 +30,13 @@ mod channels;
 mod clients;
 mod openapi;
 mod publish;
+mod subscriptions;
 
 use batch::Batch;
 use channels::{Channels, Info, Presence, PresenceStats};
 use clients::{Clients, Disconnect, Note};
 use publish::{Broadcast, Publish, Send};
+use subscriptions::{Subscribe, Unsubscribe};
 
 /// What the API is called among the endpoints.
 const LABEL: &str = "http";
@@ -77,6 +79,8 @@ pub fn router(path: &str, gateway: Arc<Gateway>, keys: ApiKeys) -> Router {
         .route("/presence", post(handle::<Presence>))
         .route("/presence_stats", post(handle::<PresenceStats>))
         .route("/clients", post(handle::<Clients>))
+        .route("/subscribe", post(handle::<Subscribe>))
+        .route("/unsubscribe", post(handle::<Unsubscribe>))
         .route("/disconnect", post(handle::<Disconnect>))
         .route("/note", post(handle::<Note>))
         .route("/batch", post(handle::<Batch>))

@@ -87,6 +87,10 @@ label! {
         Clients = "clients",
         /// A message to clients, logic modules or everyone.
         Send = "send",
+        /// Subscriptions that the server begins.
+        Subscribe = "subscribe",
+        /// Subscriptions that the server ends.
+        Unsubscribe = "unsubscribe",
         /// The end of connections.
         Disconnect = "disconnect",
         /// Who is in a channel.

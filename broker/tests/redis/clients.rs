@@ -49,6 +49,12 @@ async fn disconnects() {
 }
 
 #[tokio::test]
+async fn subscriptions() {
+    let server = Server::start().await;
+    clients::the_server_subscribes_and_unsubscribes_clients_anywhere(&cluster(&server).await).await;
+}
+
+#[tokio::test]
 async fn a_module_on_one_instance() {
     let server = Server::start().await;
     let mut brokers = Vec::new();

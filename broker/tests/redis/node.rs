@@ -203,7 +203,9 @@ impl Encoder for Lines {
             Push::Join(_, client, _) => out.extend_from_slice(format!("join {client}").as_bytes()),
             Push::Message(message) => out.extend_from_slice(message.data),
             Push::Leave(_, client, _) => out.extend_from_slice(format!("leave {client}").as_bytes()),
-            Push::Unsubscribe(channel, _) => out.extend_from_slice(channel.as_str().as_bytes()),
+            Push::Subscribe(channel) | Push::Unsubscribe(channel, _) => {
+                out.extend_from_slice(channel.as_str().as_bytes())
+            }
         }
         out.push(b'\n');
     }

@@ -85,6 +85,10 @@ pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(message.data);
             out.extend_from_slice(b"}}}");
         }
+        Push::Subscribe(channel) => {
+            start(channel, out);
+            out.extend_from_slice(br#","subscribe":{}}}"#);
+        }
         Push::Unsubscribe(channel, why) => {
             start(channel, out);
             write_end(r#","unsubscribe":"#, why.code().into(), why.reason(), out);

@@ -71,6 +71,11 @@ fn pushes_are_those_of_the_protocol() {
         push(Push::Join(&channel, client, info)),
         r#"{"push":{"channel":"news","join":{"info":{"user":"u","client":"c"}}}}"#
     );
+    assert_eq!(push(Push::Subscribe(&channel)), r#"{"push":{"channel":"news","subscribe":{}}}"#);
+    assert_eq!(
+        push(Push::Unsubscribe(&channel, Unsubscribe::Server)),
+        r#"{"push":{"channel":"news","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}"#
+    );
     assert_eq!(
         push(Push::Unsubscribe(&channel, Unsubscribe::Expired)),
         r#"{"push":{"channel":"news","unsubscribe":{"code":2501,"reason":"subscription expired"}}}"#

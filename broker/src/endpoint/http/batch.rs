@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Api, Broadcast, Channels, Clients, Disconnect, Failed, Info, Method, Note, Presence, PresenceStats,
-    Publish, Send,
+    Publish, Send, Subscribe, Unsubscribe,
 };
 use crate::metrics::ApiMethod;
 
@@ -31,6 +31,8 @@ enum Command {
     Presence(Presence),
     PresenceStats(PresenceStats),
     Clients(Clients),
+    Subscribe(Subscribe),
+    Unsubscribe(Unsubscribe),
     Disconnect(Disconnect),
     Note(Note),
 }
@@ -67,6 +69,8 @@ impl Command {
             Self::Presence(method) => reply(method, api).await,
             Self::PresenceStats(method) => reply(method, api).await,
             Self::Clients(method) => reply(method, api).await,
+            Self::Subscribe(method) => reply(method, api).await,
+            Self::Unsubscribe(method) => reply(method, api).await,
             Self::Disconnect(method) => reply(method, api).await,
             Self::Note(method) => reply(method, api).await,
         }

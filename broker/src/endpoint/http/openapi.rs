@@ -175,6 +175,7 @@ mod tests {
             ErrorCode::Internal,
             ErrorCode::UnknownChannel,
             ErrorCode::NotFound,
+            ErrorCode::LimitExceeded,
             ErrorCode::BadRequest,
             ErrorCode::NotAvailable,
         ] {

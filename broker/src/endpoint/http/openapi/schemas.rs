@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+mod subscriptions;
+
 use super::{request_name, result_name};
 use crate::{
     metrics::{ApiMethod, Label},
@@ -69,9 +71,9 @@ pub(super) fn shared() -> Map<String, Value> {
         json!({
             "code": {
                 "type": "integer",
-                "enum": [100, 102, 103, 104, 107, 108, 111],
+                "enum": [100, 102, 103, 104, 106, 107, 108, 111],
                 "description": "100: try again; 102: the namespace is not configured; 103: refused; 104: no such client; \
-                    107: mend the request; 108: switched off here; 111: too much at once, try again.",
+                    106: clients have all the channels that they may have; 107: mend the request; 108: switched off here; 111: too much at once, try again.",
             },
             "message": text("What is wrong with this request."),
         }),
@@ -253,6 +255,8 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
             answered: json!({"num_clients": 1, "num_users": 1}),
         },
         ApiMethod::Clients => clients(),
+        ApiMethod::Subscribe => subscriptions::subscribe(),
+        ApiMethod::Unsubscribe => subscriptions::unsubscribe(),
         ApiMethod::Disconnect => disconnect(),
         ApiMethod::Note => note(),
         ApiMethod::Batch => batch(),
