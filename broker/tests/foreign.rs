@@ -1,9 +1,13 @@
-//! Clients that other people wrote: the official `centrifuge` client of the npm registry, on Node.js.
+//! Clients that other people wrote: the official `centrifuge` client of the npm registry, on Node.js; Chromium, `nc`
+//! and `curl`.
 //!
 //! The scripts in `foreign/` take URLs, so that they run against brokers anywhere.
 
+mod browser;
 mod events;
 mod node;
+mod together;
+mod tool;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -43,6 +43,13 @@ pub(crate) const CLUSTER: &[Need] = &[
 /// For the checks of the sources.
 pub(crate) const CHECKS: &[Need] = &[need("git", "git", "lists the files of the checkout")];
 
+/// For the broker's tests with clients that other people wrote. Those of the npm registry the tests install.
+pub(crate) const CLIENTS: &[Need] = &[
+    need("chromium", "chromium", "a browser listens to the broker in its tests"),
+    need("nc", "netcat-openbsd", "speaks to the broker over TCP and UDP in its tests"),
+    need("curl", "curl", "listens to the broker in its tests"),
+];
+
 /// For the broker's tests on Redis.
 pub(crate) const REDIS: &[Need] = &[
     need("redis-server", "redis-server", "the broker's tests start real servers"),

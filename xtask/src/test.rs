@@ -25,7 +25,7 @@ pub(crate) enum Part {
     Tidy,
     /// Lints of the whole workspace
     Clippy,
-    /// Tests that need nothing but this checkout (and Node.js)
+    /// Tests that need nothing but this checkout, and the clients that they speak to
     Unit,
     /// The broker on real Redis servers
     Redis,
@@ -48,6 +48,9 @@ pub(crate) fn run(steps: &Steps, paths: &Paths, parts: &[Part]) -> Result<()> {
 
     // What cannot be had is an error at once, not a failed test at the end.
     let mut groups = vec![packages::CHECKS];
+    if chosen(Part::Unit) {
+        groups.push(packages::CLIENTS);
+    }
     if chosen(Part::Redis) {
         groups.push(packages::REDIS);
     }
