@@ -7,7 +7,7 @@ use super::keys;
 use super::listen::Client;
 use super::place::{Place, Problem};
 use super::suggest::did_you_mean;
-use super::tree::{Node, Value};
+use super::tree::{DEEPEST, Node, Value, too_deep};
 
 const PREFIX: &str = "SWITCHBOARD_";
 
@@ -74,6 +74,10 @@ fn alias(root: &mut Node, name: &str, text: String) -> Result<(), Problem> {
 fn variable(root: &mut Node, name: &str, text: String) -> Result<(), Problem> {
     let key = name[PREFIX.len()..].to_ascii_lowercase();
     let path: Vec<&str> = key.split("__").collect();
+    if path.len() > DEEPEST {
+        let place = Some(Place::Variable(name.into()));
+        return Err(Problem { place, path: String::new(), message: too_deep() });
+    }
     if keys::sections().iter().any(|section| section == path[0]) {
         return set(root, &path, name, text);
     }

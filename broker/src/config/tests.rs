@@ -76,6 +76,19 @@ fn errors_name_line_column_and_key() {
 }
 
 #[test]
+fn nesting_without_end_is_refused() {
+    let braces = format!("a: {}", "{a: ".repeat(1_000));
+    let brackets = "[".repeat(1_000);
+    let blocks: String = (0..1_000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+    for text in [&braces, &brackets, &blocks] {
+        assert!(error(text, &[]).contains("nested deeper than 20"));
+        assert!(error("", &[("SWITCHBOARD_AUTH", text)]).contains("nested deeper than 20"));
+    }
+    let name = format!("SWITCHBOARD_AUTH{}", "__A".repeat(20_000));
+    assert!(error("", &[(&name, "1")]).contains("nested deeper than 20"));
+}
+
+#[test]
 fn all_that_is_wrong_is_told_at_once() {
     let text = "drain: {pace: 0}\nlog: {level: loud}\ninstance: {id: a b}\n";
     let error = load(text, &[]).unwrap_err();

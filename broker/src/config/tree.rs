@@ -10,6 +10,14 @@ use serde_yaml::Spanned;
 
 use super::place::{Place, Problem};
 
+/// How deep settings may be nested; none is half as deep. What is written deeper would overflow the stack.
+pub(super) const DEEPEST: usize = 20;
+
+/// Says that something is deeper.
+pub(super) fn too_deep() -> String {
+    format!("nested deeper than {DEEPEST}; no setting is")
+}
+
 /// A written value and its place. Has no `Debug`: it may hold a secret.
 pub(super) struct Node {
     pub(super) value: Value,
@@ -38,7 +46,12 @@ pub(super) struct Entry {
 
 /// Parses YAML; `place` turns a line and a column into a place.
 pub(super) fn parse(text: &str, place: &dyn Fn(u64, u64) -> Place) -> Result<Node, Problem> {
-    let options = serde_yaml::options! { strict_booleans: true, with_snippet: false };
+    let options = serde_yaml::options! {
+        strict_booleans: true,
+        with_snippet: false,
+        // Each level takes some of the stack, and more in a debug build.
+        budget: serde_yaml::budget! { max_depth: DEEPEST, flow_nesting_limit: DEEPEST },
+    };
     match serde_yaml::from_str_with_options::<Spanned<Yaml>>(text, options) {
         Ok(yaml) => Ok(yaml.value.place_at(place(yaml.referenced.line(), yaml.referenced.column()), place)),
         Err(error) => {
@@ -66,6 +79,9 @@ fn explain(error: &serde_yaml::Error) -> String {
         E::NonFiniteFloat { .. } => "this number is not finite; no setting takes it".into(),
         other => {
             let text = other.to_string();
+            if text.contains("budget breached: Depth") || text.contains("recursion limit exceeded") {
+                return too_deep();
+            }
             let end = text.rfind(" at line ").unwrap_or(text.len());
             format!("not valid YAML: {}", &text[..end])
         }
