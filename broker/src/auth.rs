@@ -3,6 +3,8 @@
 //! All of it takes values and gives values: the time is an argument, and no file or clock is read here.
 
 mod api_key;
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) mod fuzz;
 pub(crate) mod key;
 mod key_set;
 mod rules;

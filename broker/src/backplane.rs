@@ -17,6 +17,8 @@ use crate::{
 };
 
 pub mod envelope;
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) mod fuzz;
 pub mod memory;
 pub mod redis;
 

@@ -6,6 +6,8 @@ pub mod custom;
 pub mod disconnect;
 pub mod error;
 pub mod framing;
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) mod fuzz;
 pub mod gateway;
 pub mod http;
 pub mod origin;

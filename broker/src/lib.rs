@@ -50,4 +50,7 @@ pub mod metrics;
 pub mod pattern;
 pub mod telemetry;
 
+#[cfg(any(test, switchboard_fuzz))]
+pub mod fuzz;
+
 pub use app::{BadName, Broker, BrokerError, Builder};

@@ -27,6 +27,8 @@ pub use inactivity::InactivityMonitor;
 pub use modules::{Modules, NamedTwice};
 pub use placement::Place;
 pub(crate) use placement::ROLE_LEASE;
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) use webhook::fuzz as fuzz_replies;
 pub use webhook::{Unusable, Webhook};
 
 /// Code that receives messages and may send.

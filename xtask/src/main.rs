@@ -1,8 +1,9 @@
-//! What cargo cannot say: the local cluster, the images, all tests, the benchmark.
+//! What cargo cannot say: the local cluster, the images, all tests, the benchmark, fuzzing.
 
 mod bench;
 mod binaries;
 mod cluster;
+mod fuzz;
 mod images;
 mod packages;
 mod paths;
@@ -55,6 +56,14 @@ enum Task {
         /// How long the operator is left alone while its writes are counted
         #[arg(long, value_name = "SECONDS", default_value_t = 300)]
         idle: u64,
+    },
+    /// Feeds the broker's parsers with inputs that libFuzzer makes up, guided by the code that they reach
+    Fuzz {
+        /// Which parsers, by their folders in broker/corpus; all when none is named
+        targets: Vec<String>,
+        /// How long each of them
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Checks the rules of the house that no compiler knows
     Tidy,
@@ -117,6 +126,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Test { parts } => test::run(&steps, &paths, &parts),
         Task::Bench { parts, idle } => bench::run(&steps, &paths, &parts, Duration::from_secs(idle)),
+        Task::Fuzz { targets, seconds } => fuzz::run(&steps, &paths, seconds, &targets),
         Task::Tidy => steps.run("tidy", |step| tidy::check(step, &paths)),
         Task::Down(name) | Task::Cluster(ClusterTask::Down(name)) => {
             let cluster = Cluster::named(&name.name, &paths)?;

@@ -50,6 +50,9 @@ pub(crate) const CLIENTS: &[Need] = &[
     need("curl", "curl", "listens to the broker in its tests"),
 ];
 
+/// For fuzzing.
+pub(crate) const FUZZ: &[Need] = &[need("c++", "g++", "builds libFuzzer")];
+
 /// For the broker's tests on Redis.
 pub(crate) const REDIS: &[Need] = &[
     need("redis-server", "redis-server", "the broker's tests start real servers"),

@@ -54,6 +54,9 @@ mod roles;
 mod supervise;
 mod wire;
 
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) use resp::fuzz;
+
 use supervise::Core;
 
 /// How long a start waits for a Redis that is not required before it goes on without.

@@ -20,6 +20,9 @@ mod door;
 mod proxy;
 mod tls;
 
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) use proxy::fuzz as fuzz_proxy;
+
 pub use admission::{Admission, Handshake, Place};
 pub use beside::Beside;
 pub use door::Door;

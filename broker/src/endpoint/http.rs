@@ -129,12 +129,43 @@ impl<T: DeserializeOwned, S: std::marker::Send + Sync> FromRequest<S> for Body<T
             StatusCode::PAYLOAD_TOO_LARGE => Failed::too_large(error.body_text()),
             _ => Failed::bad(error.body_text()),
         })?;
-        let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
+        Self::read(&bytes)
+    }
+}
+
+impl<T: DeserializeOwned> Body<T> {
+    fn read(bytes: &[u8]) -> Result<Self, Failed> {
+        let bytes = if bytes.is_empty() { b"{}" } else { bytes };
         // A list would be read as the fields in their order, which nobody means.
         if bytes.trim_ascii_start().first() == Some(&b'[') {
             return Err(Failed::bad("the body is a list; send an object of the method's fields".to_owned()));
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Failed::bad(error.to_string()))
+        serde_json::from_slice(bytes).map(Self).map_err(|error| Failed::bad(error.to_string()))
+    }
+}
+
+/// The input as the body of every method, and as the headers with a key.
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    fn body<M: Method>(bytes: &[u8]) {
+        match Body::<M>::read(bytes) {
+            Ok(_) => assert!(!bytes.trim_ascii_start().starts_with(b"[")),
+            Err(failed) => assert_eq!(json!(failed)["error"]["code"], ErrorCode::BadRequest.code()),
+        }
+    }
+    body::<Publish>(bytes);
+    body::<Broadcast>(bytes);
+    body::<Send>(bytes);
+    body::<Channels>(bytes);
+    body::<Info>(bytes);
+    body::<Presence>(bytes);
+    body::<PresenceStats>(bytes);
+    body::<Clients>(bytes);
+    body::<Disconnect>(bytes);
+    body::<Note>(bytes);
+    body::<Batch>(bytes);
+    for key in [presented_key(Some(bytes), None), presented_key(None, Some(bytes))].into_iter().flatten() {
+        assert!(!key.is_empty() && key.trim_ascii() == key);
     }
 }
 

@@ -29,6 +29,9 @@ mod hello;
 mod keeper;
 mod session;
 
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) use hello::fuzz;
+
 use events::Events;
 use gzip::Gzip;
 use keeper::Keeper;

@@ -29,6 +29,9 @@ mod client;
 mod reply;
 mod request;
 
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) use reply::fuzz;
+
 use breaker::Breaker;
 use client::{Failure, Receiver};
 use reply::Channels;

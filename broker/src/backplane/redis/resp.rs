@@ -203,6 +203,31 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Every frame of the input; each is asked for byte by byte, and never for more than it takes.
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Ok(Step::Frame(frame, length)) = read(rest) {
+        assert!((1..=rest.len()).contains(&length));
+        assert_eq!(read(&rest[..length]), Ok(Step::Frame(frame, length)), "what follows means nothing");
+        for cut in (0..length).rev().take(64) {
+            let step = read(&rest[..cut]);
+            assert!(
+                matches!(step, Ok(Step::Needs(total)) if (cut + 1..=length).contains(&total)),
+                "{step:?}"
+            );
+        }
+        rest = &rest[length..];
+    }
+    if let Ok(Step::Needs(total)) = read(rest) {
+        assert!(total > rest.len() && total <= rest.len() + LONGEST_BULK + 2);
+    }
+    // What is written as a command is read as the answer that it looks like.
+    let mut command = Vec::new();
+    write_command(&[b"PUBLISH", bytes], &mut command);
+    assert_eq!(read(&command), Ok(Step::Frame(Frame::Reply, command.len())));
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -131,5 +131,23 @@ where
     Ok(SocketAddr::new((*address).into(), port))
 }
 
+/// What is read does not depend on what stands behind it, nor on the pieces in which it comes.
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let start = read(bytes);
+    match start {
+        Ok(Start::Whole(_, length)) => {
+            assert!((1..=bytes.len().min(FIXED_SIZE + REST_SIZE)).contains(&length));
+            assert_eq!(read(&bytes[..length]), start);
+            assert!((0..length).all(|cut| read(&bytes[..cut]) == Ok(Start::Part)));
+        }
+        Ok(Start::Part) => assert!(bytes.len() < FIXED_SIZE + REST_SIZE, "waiting ends"),
+        Err(Broken(why)) => {
+            assert!(!why.is_empty());
+            assert_eq!(read(&[bytes, b"\r\n"].concat()), start, "it gets no better by what follows");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -106,6 +106,23 @@ fn of_json(json: &[u8]) -> Result<Hello, String> {
     Ok(Hello { token: request.token, channels: channels.collect() })
 }
 
+/// The input as a query, and as a request in JSON.
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let query = [b"/connection/uni_sse?", bytes].concat();
+    let of_query = Uri::try_from(query).ok().map(|uri| of_query(&uri));
+    for hello in of_query.into_iter().chain([of_json(bytes)]) {
+        match hello {
+            Ok(hello) => {
+                let channels: BTreeSet<_> = hello.channels.iter().map(|wanted| &wanted.channel).collect();
+                assert_eq!(channels.len(), hello.channels.len(), "each channel once");
+                assert!(hello.token.len() <= bytes.len(), "nothing is invented");
+            }
+            Err(message) => assert!(message.ends_with('\n') && message.len() < 200),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -226,5 +226,33 @@ fn payload(data: &RawValue) -> Bytes {
     Bytes::from(single_line(data).into_owned())
 }
 
+/// The input as the answer to one message, and to several.
+#[cfg(any(test, switchboard_fuzz))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let channels =
+        Channels { longest: 255, namespaces: Namespaces::new(&crate::config::Channels::default()) };
+    for count in [1, 3] {
+        let replies = match read(bytes, count, &channels) {
+            Ok(replies) => replies,
+            Err(why) => {
+                assert!(!why.is_empty());
+                continue;
+            }
+        };
+        assert_eq!(replies.len(), count, "one for each message");
+        for reply in replies {
+            assert!(reply.actions.len() + reply.wrong.len() <= bytes.len());
+            let sent = reply.actions.iter().filter_map(|action| match action {
+                Action::Send { data, .. } => Some(data),
+                _ => None,
+            });
+            for data in sent.chain(reply.outcome.iter().flatten()) {
+                assert!(!data.contains(&b'\n') && !data.contains(&b'\r'), "it stands in a line");
+                assert!(serde_json::from_slice::<&RawValue>(data).is_ok());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;
