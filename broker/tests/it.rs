@@ -4,6 +4,7 @@
 
 mod clients;
 mod cluster;
+mod documents;
 mod drain;
 mod endpoint;
 mod foreign;

@@ -1,5 +1,6 @@
 //! Logic modules: what they get, when, where, and what happens when they are slow or broken.
 
+mod flood;
 pub(crate) mod placement;
 mod webhook;
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod configuration;
+mod half_open;
 mod keys;
 mod remote;
 mod secrets;

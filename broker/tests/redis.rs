@@ -7,6 +7,7 @@ mod node;
 mod proxy;
 mod publishing;
 mod records;
+mod rubbish;
 mod script;
 mod server;
 mod starting;

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::eventually;
+use super::{eventually, metrics, request};
 
 /// A command of the program with these arguments and this environment, and nothing of the test's own.
 pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
@@ -76,6 +76,27 @@ impl Program {
             rest[..end].parse().unwrap_or_else(|error| panic!("{key}: {error}: {rest}"))
         };
         (value("client_address"), value("admin_address"))
+    }
+
+    /// Where clients connect by TCP, which is enabled, once it takes clients.
+    pub(crate) async fn tcp_address(&self) -> SocketAddr {
+        self.addresses().await;
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("by TCP"));
+        let address = line.and_then(|line| line.rsplit_once("address=")?.1.parse().ok());
+        address.unwrap_or_else(|| panic!("no address of TCP in {log}"))
+    }
+
+    /// The value of a metric; its series with these labels together.
+    pub(crate) async fn metric(&self, admin: SocketAddr, name: &str, labels: &[(&str, &str)]) -> u64 {
+        metrics::sum(&request(admin, "GET", "/metrics", "", b"").await.body, name, labels)
+    }
+
+    /// The most memory that it has had at a time, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Sends it a signal.
