@@ -23,9 +23,11 @@ mod status;
 pub use auth::{Auth, Jwt, SecretKeyRef};
 pub use channels::{Channels, Namespace, PresenceRule, PublishRule, SubscribeRule};
 pub use docs::markdown;
-pub use endpoints::{Endpoints, HttpEndpoint, WebsocketEndpoint};
+pub use endpoints::{Endpoints, HttpEndpoint, SseEndpoint, TcpEndpoint, UdpEndpoint, WebsocketEndpoint};
 pub use limits::{Limits, Rate};
-pub use logic::{Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, WhenFull};
+pub use logic::{
+    Breaker, Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, Webhook, WhenFull,
+};
 pub use operation::{DisruptionBudget, Drain, Log, LogFormat, LogLevel, Monitoring};
 pub use pods::{ImagePullPolicy, PodTemplate, Service, ServiceType};
 pub use redis::{
@@ -55,7 +57,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     cel,
     doc = "A cluster of message brokers: any number of instances, joined by a Redis, that clients connect to over \
-           WebSocket and HTTP.",
+           WebSocket, server-sent events, TCP or UDP.",
     validation = rules::cluster_name(),
     scale(
         spec_replicas_path = ".spec.replicas",
@@ -138,7 +140,7 @@ pub struct BrokerClusterSpec {
     #[schemars(length(max = 16))]
     pub image_pull_secrets: Vec<LocalObjectReference>,
 
-    /// How clients and servers connect, all on port 8000 of the Service.
+    /// How clients and servers connect: on port 8000 of the Service, and by TCP and UDP on ports of their own.
     #[serde(default)]
     pub endpoints: Endpoints,
 

@@ -3,8 +3,8 @@
 use crate::{
     controller::{
         build::{Images, Inputs, build},
-        secrets::{Generated, Lookup, References, Secret},
-        validate::{secret_references, validate},
+        secrets::{Generated, Lookup, References, Secret, secret_uses},
+        validate::validate,
     },
     crd::{BrokerCluster, unknown_fields},
 };
@@ -34,8 +34,8 @@ pub fn plan(text: &str, images: &Images) -> Result<String, PlanError> {
     for cluster in clusters {
         let cluster = parse(cluster)?;
         let mut references = References::default();
-        for (_, reference) in secret_references(&cluster.spec) {
-            references.insert(reference, Lookup::Found(GENERATED.into()));
+        for used in secret_uses(&cluster.spec) {
+            references.insert(used.field, Lookup::Found(GENERATED.into()));
         }
         let valid =
             validate(&cluster, &references).map_err(|rejection| PlanError(vec![rejection.to_string()]))?;

@@ -6,8 +6,9 @@ use super::{
     build::{APPLIED_HASH, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL},
     drift::{self, Comparison},
     resources::{Applied, Kind, Object, Prepared, Resources},
+    secrets::secret_uses,
     stores::{INSTANCE_LABEL, Live},
-    validate::{Valid, secret_references},
+    validate::Valid,
 };
 use kube::{
     Api,
@@ -53,8 +54,7 @@ pub async fn apply(
 
 /// Whether the spec names a Secret that the operator made, such as the generated API key beside a new one.
 fn is_named(cluster: &Valid, kind: Kind, name: &str) -> bool {
-    kind == Kind::Secret
-        && secret_references(&cluster.spec).iter().any(|(_, reference)| reference.name == name)
+    kind == Kind::Secret && secret_uses(&cluster.spec).iter().any(|used| used.reference.name == name)
 }
 
 fn api(cluster: &Valid, kind: Kind, context: &Context) -> Api<DynamicObject> {

@@ -6,6 +6,7 @@ mod config_map;
 mod disruption_budget;
 mod meta;
 mod names;
+mod ports;
 mod redis_config;
 mod redis_stateful_set;
 mod secrets;

@@ -10,9 +10,10 @@ use super::{
     health::Report,
     resources::Kind,
     scale::{Scale, ordinal},
-    secrets::{Generated, Lookup, References, Secret, digest, unusable, without_line_end},
+    secrets::{
+        Generated, Holds, Lookup, References, Secret, SecretUse, digest, secret_uses, without_line_end,
+    },
     stores::Live,
-    validate::{is_api_key, secret_references},
 };
 use crate::crd::BrokerCluster;
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret as KubernetesSecret};
@@ -83,6 +84,21 @@ pub async fn observe(cluster: &BrokerCluster, context: &Context) -> Result<Obser
     })
 }
 
+fn look_up(secret: Option<&KubernetesSecret>, key: &str, holds: Holds) -> Lookup {
+    let Some(secret) = secret else { return Lookup::NoSecret };
+    let data = secret.data.as_ref();
+    let Some(value) = data.and_then(|data| data.get(key)) else {
+        return Lookup::NoKey(data.into_iter().flat_map(|data| data.keys().cloned()).collect());
+    };
+    match holds.problem(&value.0) {
+        Some(why) => Lookup::Unusable(why),
+        None => {
+            let uid = secret.metadata.uid.as_deref().unwrap_or_default();
+            Lookup::Found(digest([uid.as_bytes(), value.0.as_slice()]))
+        }
+    }
+}
+
 /// Reads Secrets of one namespace, each once per reconcile.
 struct Secrets {
     api: Api<KubernetesSecret>,
@@ -100,35 +116,12 @@ impl Secrets {
     async fn references(&self, cluster: &BrokerCluster) -> Result<References, Error> {
         let mut seen: HashMap<String, Option<KubernetesSecret>> = HashMap::new();
         let mut references = References::default();
-        // API keys first: more is asked of them, also where another field names the same value.
-        let mut all = secret_references(&cluster.spec);
-        all.sort_by_key(|(field, _)| !is_api_key(field));
-        for (field, reference) in all {
-            if references.contains(reference) {
-                continue;
-            }
+        for SecretUse { field, reference, holds, .. } in secret_uses(&cluster.spec) {
             if !seen.contains_key(&reference.name) {
                 seen.insert(reference.name.clone(), self.read(&reference.name).await?);
             }
-            let lookup = match seen.get(&reference.name).and_then(Option::as_ref) {
-                None => Lookup::NoSecret,
-                Some(secret) => {
-                    let data = secret.data.as_ref();
-                    match data.and_then(|data| data.get(&reference.key)) {
-                        Some(value) => match unusable(&value.0, is_api_key(&field)) {
-                            Some(why) => Lookup::Unusable(why),
-                            None => {
-                                let uid = secret.metadata.uid.as_deref().unwrap_or_default();
-                                Lookup::Found(digest([uid.as_bytes(), value.0.as_slice()]))
-                            }
-                        },
-                        None => {
-                            Lookup::NoKey(data.into_iter().flat_map(|data| data.keys().cloned()).collect())
-                        }
-                    }
-                }
-            };
-            references.insert(reference, lookup);
+            let secret = seen.get(&reference.name).and_then(Option::as_ref);
+            references.insert(field, look_up(secret, &reference.key, holds));
         }
         Ok(references)
     }

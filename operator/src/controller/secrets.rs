@@ -1,6 +1,12 @@
 //! What the operator knows of the Secrets that a cluster uses: enough to notice a change or a gap, not their content.
 
-use crate::crd::SecretKeyRef;
+mod uses;
+
+pub use uses::{
+    Holds, JWT_FILE, REDIS_PASSWORD_FILE, SecretUse, api_key_file, secret_uses, webhook_ca_file,
+    webhook_secret_file, webhook_uses,
+};
+
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -17,24 +23,19 @@ pub enum Lookup {
     NoSecret,
 }
 
-/// The Secrets that a spec refers to.
+/// What was found for each field that names a Secret.
 #[derive(Clone, Debug, Default)]
-pub struct References(BTreeMap<(String, String), Lookup>);
+pub struct References(BTreeMap<String, Lookup>);
 
 impl References {
     /// Notes what was found.
-    pub fn insert(&mut self, reference: &SecretKeyRef, lookup: Lookup) {
-        self.0.insert((reference.name.clone(), reference.key.clone()), lookup);
+    pub fn insert(&mut self, field: impl Into<String>, lookup: Lookup) {
+        self.0.insert(field.into(), lookup);
     }
 
-    /// Whether it was looked up.
-    pub fn contains(&self, reference: &SecretKeyRef) -> bool {
-        self.0.contains_key(&(reference.name.clone(), reference.key.clone()))
-    }
-
-    /// What was found; a reference that nobody looked up counts as absent.
-    pub fn get(&self, reference: &SecretKeyRef) -> &Lookup {
-        self.0.get(&(reference.name.clone(), reference.key.clone())).unwrap_or(&Lookup::NoSecret)
+    /// What was found; a field that nobody looked up counts as absent.
+    pub fn get(&self, field: &str) -> &Lookup {
+        self.0.get(field).unwrap_or(&Lookup::NoSecret)
     }
 }
 
@@ -75,16 +76,6 @@ pub fn without_line_end(value: &[u8]) -> &[u8] {
     value.strip_suffix(b"\r").unwrap_or(value)
 }
 
-/// Why a broker would refuse the value at its start.
-pub fn unusable(value: &[u8], is_api_key: bool) -> Option<&'static str> {
-    let Ok(text) = std::str::from_utf8(without_line_end(value)) else { return Some("is not UTF-8 text") };
-    if text.is_empty() {
-        return Some("is empty");
-    }
-    let spaced = is_api_key && text.chars().any(char::is_whitespace);
-    spaced.then_some("holds white space, which no HTTP header can carry")
-}
-
 /// A short digest that tells whether something changed. Whoever may read annotations could test guesses of a weak secret
 /// against it, so with a secret goes something that they cannot read: its object's UID, or a generated secret.
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
@@ -110,15 +101,6 @@ mod tests {
         assert_eq!(of(&["a", "bc"]), of(&["a", "bc"]));
         assert_ne!(of(&["a", "bc"]), of(&["ab", "c"]));
         assert_eq!(of(&[]).len(), 16);
-    }
-
-    #[test]
-    fn what_a_broker_would_refuse_is_known() {
-        assert_eq!(unusable(b"key\n", true), None);
-        assert_eq!(unusable(b"two words", false), None);
-        assert_eq!(unusable(b"\r\n", false), Some("is empty"));
-        assert!(unusable(b"two words", true).unwrap().contains("white space"));
-        assert!(unusable(b"\xff", false).unwrap().contains("UTF-8"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the same forms once more for objects that were stored under an older CRD. What comes out holds the choices as
 //! enums, so `build` has no impossible case to think of.
 
-use super::secrets::{Lookup, References};
+use super::secrets::{Lookup, References, SecretUse, secret_uses};
 use crate::crd::{
     BrokerCluster, BrokerClusterSpec, EmptyDirStorage, ExternalRedis, ManagedRedis, PersistentStorage,
     SecretKeyRef,
@@ -29,6 +29,8 @@ pub struct Valid {
     pub message_size: u64,
     /// `limits.outboxSize` in bytes.
     pub outbox_size: u64,
+    /// `webhook.responseSize` of each logic module in bytes; 0 for those that are no webhooks.
+    pub response_sizes: Vec<u64>,
 }
 
 /// The one Redis that was chosen.
@@ -82,21 +84,6 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// Every Secret that a spec refers to, with the field that does.
-pub fn secret_references(spec: &BrokerClusterSpec) -> Vec<(String, &SecretKeyRef)> {
-    let jwt =
-        spec.auth.jwt.iter().map(|jwt| ("spec.auth.jwt.hmacSecretRef".to_owned(), &jwt.hmac_secret_ref));
-    let keys = spec.auth.api_keys.iter().enumerate().map(|(i, key)| (format!("spec.auth.apiKeys[{i}]"), key));
-    let password = spec.redis.external.iter().filter_map(|redis| redis.password_secret_ref.as_ref());
-    let password = password.map(|reference| ("spec.redis.external.passwordSecretRef".to_owned(), reference));
-    jwt.chain(keys).chain(password).collect()
-}
-
-/// Whether a field of [`secret_references`] is one of the server API's keys.
-pub fn is_api_key(field: &str) -> bool {
-    field.starts_with("spec.auth.apiKeys")
-}
-
 /// Checks a cluster against everything that can be known before building it.
 pub fn validate(cluster: &BrokerCluster, secrets: &References) -> Result<Valid, Rejection> {
     let mut problems = Vec::new();
@@ -108,6 +95,7 @@ pub fn validate(cluster: &BrokerCluster, secrets: &References) -> Result<Valid, 
     }
     let message_size = size("spec.limits.messageSize", &spec.limits.message_size, &mut problems);
     let outbox_size = size("spec.limits.outboxSize", &spec.limits.outbox_size, &mut problems);
+    let response_sizes = response_sizes(spec, &mut problems);
     let redis = redis(spec, &mut problems);
     let Some(redis) = redis.filter(|_| problems.is_empty()) else { return Err(Rejection::Spec(problems)) };
     let missing = missing_secrets(spec, &namespace, secrets);
@@ -115,7 +103,7 @@ pub fn validate(cluster: &BrokerCluster, secrets: &References) -> Result<Valid, 
         return Err(Rejection::Secrets(missing));
     }
     let uid = cluster.metadata.uid.clone().unwrap_or_default();
-    Ok(Valid { name, namespace, uid, spec: spec.clone(), redis, message_size, outbox_size })
+    Ok(Valid { name, namespace, uid, spec: spec.clone(), redis, message_size, outbox_size, response_sizes })
 }
 
 fn redis(spec: &BrokerClusterSpec, problems: &mut Vec<String>) -> Option<ValidRedis> {
@@ -155,6 +143,18 @@ fn redis(spec: &BrokerClusterSpec, problems: &mut Vec<String>) -> Option<ValidRe
     }
 }
 
+fn response_sizes(spec: &BrokerClusterSpec, problems: &mut Vec<String>) -> Vec<u64> {
+    let modules = spec.logic.modules.iter().enumerate();
+    let sizes = modules.map(|(i, module)| match &module.webhook {
+        Some(webhook) => {
+            let field = format!("spec.logic.modules[{i}].webhook.responseSize");
+            size(&field, &Quantity(webhook.response_size.clone()), problems)
+        }
+        None => 0,
+    });
+    sizes.collect()
+}
+
 fn size(field: &str, quantity: &Quantity, problems: &mut Vec<String>) -> u64 {
     let bytes = bytes(quantity).filter(|bytes| *bytes > 0);
     bytes.unwrap_or_else(|| {
@@ -188,9 +188,9 @@ fn bytes(quantity: &Quantity) -> Option<u64> {
 
 fn missing_secrets(spec: &BrokerClusterSpec, namespace: &str, secrets: &References) -> Vec<String> {
     let mut missing = Vec::new();
-    for (field, reference) in secret_references(spec) {
-        let SecretKeyRef { name, key } = reference;
-        match secrets.get(reference) {
+    for SecretUse { field, reference, .. } in secret_uses(spec) {
+        let SecretKeyRef { name, key } = &reference;
+        match secrets.get(&field) {
             Lookup::Found(_) => {}
             Lookup::Unusable(why) => {
                 missing.push(format!("the key {key} of the Secret {name}, which {field} names, {why}"));
@@ -279,9 +279,8 @@ mod tests {
             "redis": {"external": {"url": "redis://r", "passwordSecretRef": {"name": "pass", "key": "p"}}},
         });
         let mut secrets = References::default();
-        secrets.insert(&SecretKeyRef { name: "pass".into(), key: "p".into() }, Lookup::Found("x".into()));
-        secrets
-            .insert(&SecretKeyRef { name: "api".into(), key: "k".into() }, Lookup::NoKey(vec!["key".into()]));
+        secrets.insert("spec.redis.external.passwordSecretRef", Lookup::Found("x".into()));
+        secrets.insert("spec.auth.apiKeys[0]", Lookup::NoKey(vec!["key".into()]));
         let rejection = validate(&cluster(spec), &secrets).unwrap_err();
         assert_eq!(rejection.reason(), "SecretMissing");
         let text = rejection.to_string();

@@ -1,6 +1,14 @@
 //! `spec.endpoints`.
 
-use super::rules;
+mod sse;
+mod tcp;
+mod udp;
+
+pub use sse::SseEndpoint;
+pub use tcp::TcpEndpoint;
+pub use udp::UdpEndpoint;
+
+use super::rules::{duration, endpoints as rules};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +18,25 @@ use serde::{Deserialize, Serialize};
 #[x_kube(
     validation = rules::one_endpoint(),
     validation = rules::endpoint_paths(),
+    validation = rules::sse_path(),
     validation = rules::description_path()
 )]
 pub struct Endpoints {
     /// WebSocket clients, in the Centrifuge client protocol.
     #[serde(default)]
     pub websocket: WebsocketEndpoint,
+
+    /// Clients that only listen, by server-sent events.
+    #[serde(default)]
+    pub sse: SseEndpoint,
+
+    /// Clients over TCP, a JSON command a line, on a port of its own. It is not encrypted.
+    #[serde(default)]
+    pub tcp: TcpEndpoint,
+
+    /// Clients over UDP, on a port of its own. It is not encrypted.
+    #[serde(default)]
+    pub udp: UdpEndpoint,
 
     /// The server API: your backend publishes and asks through it, with an API key.
     #[serde(default)]
@@ -27,6 +48,13 @@ pub struct Endpoints {
     #[schemars(length(max = 64), inner(length(max = 256)))]
     #[x_kube(validation = rules::allowed_origins())]
     pub allowed_origins: Vec<String>,
+}
+
+impl Endpoints {
+    /// Whether there is one for clients.
+    pub fn take_clients(&self) -> bool {
+        self.websocket.enabled || self.sse.enabled || self.tcp.enabled || self.udp.enabled
+    }
 }
 
 /// The WebSocket endpoint.
@@ -47,13 +75,13 @@ pub struct WebsocketEndpoint {
     /// How often the broker pings each client, in whole seconds.
     #[serde(default = "ping_interval")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::duration(), validation = rules::ping_interval())]
+    #[x_kube(validation = duration(), validation = rules::ping_interval())]
     pub ping_interval: String,
 
     /// How long a client may take to answer a ping before it is disconnected.
     #[serde(default = "pong_timeout")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::duration())]
+    #[x_kube(validation = duration())]
     pub pong_timeout: String,
 }
 

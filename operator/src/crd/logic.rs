@@ -1,6 +1,10 @@
 //! `spec.logic`.
 
-use super::rules;
+mod webhook;
+
+pub use webhook::{Breaker, Webhook};
+
+use super::rules::{duration, logic as rules};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +23,11 @@ pub struct Logic {
 /// One logic module.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_module(), validation = rules::monitor_works_alone())]
+#[x_kube(
+    validation = rules::one_module(),
+    validation = rules::monitor_works_alone(),
+    validation = rules::webhook_waits_within_the_limit()
+)]
 pub struct Module {
     /// What it is called by: the method of a client's `rpc`, a receiver in the server API.
     #[schemars(length(min = 1, max = 64))]
@@ -33,6 +41,10 @@ pub struct Module {
     /// It disconnects clients that have sent nothing for long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inactivity: Option<Inactivity>,
+
+    /// It is a program of yours in any language, which messages are POSTed to and which replies what is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
 
     /// What it gets of clients: what they `send`, and their `rpc` calls of its name. The server API and other modules
     /// reach it always.
@@ -61,7 +73,7 @@ pub struct Module {
     /// How long a message may take, such as `10s`.
     #[serde(default = "time_limit")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::duration())]
+    #[x_kube(validation = duration())]
     pub time_limit: String,
 
     /// `receiving`: it runs on the instance that a message came in at; `one_instance`: on one of them, and another takes
@@ -81,13 +93,13 @@ pub struct Inactivity {
     /// How long a client may be silent, such as `15m`.
     #[serde(default = "after")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::duration())]
+    #[x_kube(validation = duration())]
     pub after: String,
 
     /// How often is looked, such as `10s`.
     #[serde(default = "every")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::duration())]
+    #[x_kube(validation = duration())]
     pub every: String,
 }
 

@@ -95,8 +95,16 @@ pub struct PodTemplate {
     #[schemars(length(min = 1, max = 253))]
     pub priority_class_name: Option<String>,
 
-    /// Containers beside the broker, such as your own logic; they reach it on `127.0.0.1:8000`
-    /// (`kubectl explain pod.spec.containers`).
+    /// Containers that start before the broker (`kubectl explain pod.spec.initContainers`). One with
+    /// `restartPolicy: Always` is a sidecar: it runs beside the broker, starts before it and ends after its drain, so it
+    /// is the place for a webhook's receiver. They reach the broker on `127.0.0.1:8000`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = rules::reserved_containers())]
+    pub init_containers: Vec<Container>,
+
+    /// Containers beside the broker (`kubectl explain pod.spec.containers`). They are told to end when the pod is, while
+    /// the broker still drains: what the broker needs to the end belongs into `initContainers`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = rules::reserved_containers())]

@@ -5,6 +5,9 @@
 
 use kube::core::{Message, Rule};
 
+pub(super) mod endpoints;
+pub(super) mod logic;
+
 /// The longest name of a BrokerCluster. Its Redis' StatefulSet is called `NAME-redis`, and Kubernetes labels that
 /// one's pods with `NAME-redis-` and ten more characters, in 63 at most.
 pub const MAX_NAME_LENGTH: usize = 45;
@@ -57,33 +60,6 @@ pub(super) fn duration() -> Rule {
     }
 }
 
-/// The protocol tells clients the interval in seconds.
-pub(super) fn ping_interval() -> Rule {
-    Rule {
-        rule: format!("!({IS_DURATION}) || self.matches('^([0-9]+[smh]|[0-9]+000ms)$')"),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is no whole number of seconds, which is what clients are told: write 1s or more, for \
-             example 25s\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
-}
-
-/// Silent where the rules of one of the two fields speak.
-pub(super) fn pong_before_ping() -> Rule {
-    let is_duration = |field: &str| IS_DURATION.replace("self", &format!("self.{field}"));
-    rule(
-        &format!(
-            "!({}) || !({}) || duration(self.pongTimeout) < duration(self.pingInterval)",
-            is_duration("pongTimeout"),
-            is_duration("pingInterval")
-        ),
-        "pongTimeout must be less than pingInterval, so that a ping is answered before the next one: write for example \
-         pingInterval: 25s and pongTimeout: 8s",
-    )
-}
-
 /// Silent where the rules of one of the two fields speak.
 pub(super) fn outbox_holds_a_message() -> Rule {
     let size = |field: &str| format!("string(self.{field})");
@@ -95,49 +71,6 @@ pub(super) fn outbox_holds_a_message() -> Rule {
         ),
         "outboxSize is less than messageSize, so that a message might never be delivered: write at least as much, for \
          example messageSize: 64Ki and outboxSize: 1Mi",
-    )
-}
-
-pub(super) fn path() -> Rule {
-    Rule {
-        rule: "self.matches('^(/[A-Za-z0-9._~-]+)+$')".into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is not a path: begin with /, end without it, and use letters, digits, '.', '_', '~' and \
-             '-' between, for example /connection/websocket\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
-}
-
-pub(super) fn one_endpoint() -> Rule {
-    rule(
-        "self.websocket.enabled || self.http.enabled",
-        "both endpoints are disabled, so nobody could use the cluster: set websocket.enabled or http.enabled to true",
-    )
-}
-
-pub(super) fn endpoint_paths() -> Rule {
-    rule(
-        "!self.websocket.enabled || !self.http.enabled || \
-         !(self.websocket.path + '/').startsWith(self.http.path + '/')",
-        "websocket.path is http.path or inside it: give each endpoint a path of its own, for example \
-         /connection/websocket and /api",
-    )
-}
-
-pub(super) fn description_path() -> Rule {
-    rule(
-        "self.websocket.path != '/openapi.json' && self.http.path != '/openapi.json'",
-        "/openapi.json is where the server API is described: give the endpoint another path, for example /api",
-    )
-}
-
-pub(super) fn allowed_origins() -> Rule {
-    rule(
-        "self.all(o, o == '*' || o.matches('^[a-z][a-z0-9+.-]*://[^A-Z/?#@\\\\s]+$'))",
-        "an allowed origin is what browsers send, scheme and host in lower case without a path, for example \
-         https://app.example.com or https://*.example.com; write '*' alone to allow any",
     )
 }
 
@@ -166,39 +99,6 @@ pub(super) fn burst_needs_a_rate() -> Rule {
     rule(
         "self.burst == 0 || self.perSecond > 0",
         "rate.burst means nothing without rate.perSecond: write both, for example perSecond: 10 and burst: 50",
-    )
-}
-
-pub(super) fn module_names() -> Rule {
-    rule(
-        "self.all(n, self.exists_one(m, m.name == n.name))",
-        "two logic modules have the same name: give each a name of its own",
-    )
-}
-
-pub(super) fn module_name() -> Rule {
-    Rule {
-        rule: "self.matches('^[A-Za-z0-9_.:/-]+$')".into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' cannot name a logic module: use letters, digits, '_', '.', ':', '/' and '-'\"".into(),
-        )),
-        ..Rule::default()
-    }
-}
-
-/// Stands at the module, because a rule of a field is not asked when the field is absent.
-pub(super) fn one_module() -> Rule {
-    rule(
-        "has(self.broadcaster) != has(self.inactivity)",
-        "a logic module is exactly one thing: write one of broadcaster: {} and inactivity: {after: 15m}",
-    )
-}
-
-pub(super) fn monitor_works_alone() -> Rule {
-    rule(
-        "!has(self.inactivity) || ((!has(self.receives) || self.receives.size() == 0) && self.placement == 'receiving')",
-        "an inactivity monitor works in the background, on each instance for its own clients: leave receives and \
-         placement out",
     )
 }
 
@@ -296,8 +196,7 @@ pub(super) fn max_unavailable() -> Rule {
 pub(super) fn reserved_containers() -> Rule {
     rule(
         "self.all(c, c.name != 'broker')",
-        "a container in podTemplate.containers is named broker, which is the name of the broker's own: give it \
-         another name",
+        "a container in podTemplate is named broker, which is the name of the broker's own: give it another name",
     )
 }
 

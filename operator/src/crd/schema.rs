@@ -7,8 +7,15 @@ use serde_json::{Map, Value, json};
 
 /// Fields whose schema is Kubernetes' own. Their inner descriptions would make up nine tenths of the definition and
 /// are one `kubectl explain pod.spec...` away.
-const EMBEDDED: [&str; 6] =
-    ["resources", "tolerations", "affinity", "topologySpreadConstraints", "containers", "volumes"];
+const EMBEDDED: [&str; 7] = [
+    "resources",
+    "tolerations",
+    "affinity",
+    "topologySpreadConstraints",
+    "initContainers",
+    "containers",
+    "volumes",
+];
 
 /// What Kubernetes takes for a quantity, for the quantities deep inside embedded types; the operator's own fields have
 /// rules with readable messages instead.

@@ -3,8 +3,8 @@
 use crate::{
     controller::{
         build::{MANAGED_BY, MANAGED_BY_LABEL, Names},
+        secrets::secret_uses,
         stores::Stores,
-        validate::secret_references,
     },
     crd::BrokerCluster,
 };
@@ -156,7 +156,7 @@ fn users_of(
         cluster.namespace() == namespace
             && (names.api_key() == name
                 || names.redis_auth() == name
-                || secret_references(&cluster.spec).iter().any(|(_, reference)| reference.name == name))
+                || secret_uses(&cluster.spec).iter().any(|used| used.reference.name == name))
     };
     clusters.state_filter(uses).iter().map(|cluster| ObjectRef::from_obj(&**cluster)).collect()
 }

@@ -1,12 +1,18 @@
 //! `broker.yaml` as the broker reads it. The field names are the broker's; its tests load what the golden files hold.
 
+mod endpoints;
+mod logic;
+
 use super::{
     Names,
-    broker_pod::{ADMIN_PORT, CLIENT_PORT, api_key_files, jwt_file, redis_password_file},
+    broker_pod::{ADMIN_PORT, CLIENT_PORT, api_key_files, settings_file},
     redis_stateful_set::REDIS_PORT,
 };
 use crate::{
-    controller::validate::{Valid, ValidRedis},
+    controller::{
+        secrets::{JWT_FILE, REDIS_PASSWORD_FILE},
+        validate::{Valid, ValidRedis},
+    },
     crd::{self, LogFormat, LogLevel, PresenceRule, PublishRule, SubscribeRule},
 };
 use serde::Serialize;
@@ -16,13 +22,13 @@ use serde::Serialize;
 pub(super) struct BrokerConfig<'a> {
     client: Client<'a>,
     admin: Admin,
-    endpoints: Endpoints<'a>,
+    endpoints: endpoints::Endpoints<'a>,
     auth: Auth<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<Channels<'a>>,
     limits: Limits,
     #[serde(skip_serializing_if = "Option::is_none")]
-    logic: Option<Logic<'a>>,
+    logic: Option<logic::Logic<'a>>,
     redis: Redis<'a>,
     drain: Drain,
     log: Log,
@@ -38,26 +44,6 @@ struct Client<'a> {
 #[derive(Serialize)]
 struct Admin {
     address: String,
-}
-
-#[derive(Serialize)]
-struct Endpoints<'a> {
-    websocket: Websocket<'a>,
-    http: Http<'a>,
-}
-
-#[derive(Serialize)]
-struct Websocket<'a> {
-    enabled: bool,
-    path: &'a str,
-    ping_interval: &'a str,
-    pong_timeout: &'a str,
-}
-
-#[derive(Serialize)]
-struct Http<'a> {
-    enabled: bool,
-    path: &'a str,
 }
 
 #[derive(Serialize)]
@@ -111,28 +97,6 @@ struct Rate {
 }
 
 #[derive(Serialize)]
-struct Logic<'a> {
-    modules: Vec<Module<'a>>,
-}
-
-#[derive(Serialize)]
-struct Module<'a> {
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    broadcaster: Option<&'a crd::Broadcaster>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    inactivity: Option<&'a crd::Inactivity>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    receives: &'a [crd::Receives],
-    mode: crd::Mode,
-    concurrency: u32,
-    queue: u32,
-    when_full: crd::WhenFull,
-    time_limit: &'a str,
-    placement: crd::Placement,
-}
-
-#[derive(Serialize)]
 struct Redis<'a> {
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,26 +122,17 @@ struct Log {
 
 pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
     let spec = &cluster.spec;
-    let (websocket, http) = (&spec.endpoints.websocket, &spec.endpoints.http);
     BrokerConfig {
         client: Client {
             address: format!("0.0.0.0:{CLIENT_PORT}"),
             allowed_origins: &spec.endpoints.allowed_origins,
         },
         admin: Admin { address: format!("0.0.0.0:{ADMIN_PORT}") },
-        endpoints: Endpoints {
-            websocket: Websocket {
-                enabled: websocket.enabled,
-                path: &websocket.path,
-                ping_interval: &websocket.ping_interval,
-                pong_timeout: &websocket.pong_timeout,
-            },
-            http: Http { enabled: http.enabled, path: &http.path },
-        },
+        endpoints: endpoints::endpoints(&spec.endpoints),
         auth: Auth {
             anonymous: spec.auth.anonymous,
             jwt: spec.auth.jwt.as_ref().map(|jwt| Jwt {
-                hmac_secret_file: jwt_file(),
+                hmac_secret_file: settings_file(JWT_FILE),
                 audience: jwt.audience.as_deref(),
                 issuer: jwt.issuer.as_deref(),
             }),
@@ -192,7 +147,7 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
             channel_length: spec.limits.channel_length,
             rate: rate(spec.limits.rate),
         },
-        logic: logic(&spec.logic),
+        logic: logic::logic(cluster),
         redis: redis(cluster),
         drain: Drain { grace: format!("{}s", spec.drain.grace_period_seconds), pace: spec.drain.pace },
         log: Log { level: spec.log.level, format: spec.log.format },
@@ -219,37 +174,19 @@ fn rate(rate: crd::Rate) -> Option<Rate> {
     (rate.per_second > 0).then_some(Rate { per_second: rate.per_second, burst: rate.burst })
 }
 
-/// Nothing without modules.
-fn logic(logic: &crd::Logic) -> Option<Logic<'_>> {
-    let modules = logic.modules.iter().map(|module| Module {
-        name: &module.name,
-        broadcaster: module.broadcaster.as_ref(),
-        inactivity: module.inactivity.as_ref(),
-        receives: &module.receives,
-        mode: module.mode,
-        concurrency: module.concurrency,
-        queue: module.queue,
-        when_full: module.when_full,
-        time_limit: &module.time_limit,
-        placement: module.placement,
-    });
-    let modules: Vec<_> = modules.collect();
-    (!modules.is_empty()).then_some(Logic { modules })
-}
-
 fn redis(cluster: &Valid) -> Redis<'_> {
     match &cluster.redis {
         ValidRedis::Managed { .. } => Redis {
             url: format!("redis://{}:{REDIS_PORT}/0", Names(&cluster.name).redis()),
             username: None,
-            password_file: Some(redis_password_file()),
+            password_file: Some(settings_file(REDIS_PASSWORD_FILE)),
             required: false,
             prefix: "switchboard".into(),
         },
         ValidRedis::External(redis) => Redis {
             url: redis.url.clone(),
             username: redis.username.as_deref(),
-            password_file: redis.password_secret_ref.as_ref().map(|_| redis_password_file()),
+            password_file: redis.password_secret_ref.as_ref().map(|_| settings_file(REDIS_PASSWORD_FILE)),
             required: false,
             prefix: redis
                 .prefix

@@ -4,11 +4,15 @@ use super::{
     Images, Names,
     config_map::BROKER_YAML,
     meta::{CLUSTER_LABEL, Component, container_security, labels, pod_security, selector, strings},
+    ports::Port,
     secrets::{API_KEY, PASSWORD},
 };
 use crate::{
-    controller::validate::{Valid, ValidRedis},
-    crd::{ImagePullPolicy, SecretKeyRef},
+    controller::{
+        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, api_key_file, webhook_uses},
+        validate::{Valid, ValidRedis},
+    },
+    crd::{Endpoints, ImagePullPolicy, SecretKeyRef},
 };
 use k8s_openapi::{
     api::core::v1::{
@@ -32,8 +36,6 @@ pub(super) const ADMIN_PORT: i32 = 9000;
 const USER: i64 = 65532;
 const SETTINGS: &str = "settings";
 const SETTINGS_PATH: &str = "/etc/switchboard";
-const JWT: &str = "secrets/jwt/hmac";
-const REDIS_PASSWORD: &str = "secrets/redis/password";
 
 /// The drain's own time, and some for the process to end by itself.
 const GRACE_BEYOND_DRAIN: i64 = 10;
@@ -42,16 +44,13 @@ const GRACE_BEYOND_DRAIN: i64 = 10;
 /// sooner than that; gone at once, it would leave those clients to their own time limits, seconds later.
 const LINGER: &str = "3s";
 
-pub(super) fn jwt_file() -> String {
-    format!("{SETTINGS_PATH}/{JWT}")
-}
-
-pub(super) fn redis_password_file() -> String {
-    format!("{SETTINGS_PATH}/{REDIS_PASSWORD}")
+/// The path of a file below the folder of settings.
+pub(super) fn settings_file(file: &str) -> String {
+    format!("{SETTINGS_PATH}/{file}")
 }
 
 pub(super) fn api_key_files(cluster: &Valid) -> Vec<String> {
-    api_keys(cluster).map(|(path, _)| format!("{SETTINGS_PATH}/{path}")).collect()
+    api_keys(cluster).map(|(file, _)| settings_file(&file)).collect()
 }
 
 /// Each key of the server API with its path below the settings: the user's, or the generated one.
@@ -60,7 +59,7 @@ fn api_keys(cluster: &Valid) -> impl Iterator<Item = (String, SecretKeyRef)> {
     if keys.is_empty() {
         keys.push(SecretKeyRef { name: Names(&cluster.name).api_key(), key: API_KEY.into() });
     }
-    keys.into_iter().enumerate().map(|(index, key)| (format!("secrets/api-keys/{index}"), key))
+    keys.into_iter().enumerate().map(|(index, key)| (api_key_file(index), key))
 }
 
 pub(super) fn build(cluster: &Valid, images: &Images) -> PodTemplateSpec {
@@ -87,6 +86,7 @@ pub(super) fn build(cluster: &Valid, images: &Images) -> PodTemplateSpec {
             ),
             security_context: Some(pod_security(USER)),
             image_pull_secrets: some(&cluster.spec.image_pull_secrets),
+            init_containers: some(&template.init_containers),
             containers,
             volumes: Some(volumes),
             node_selector: Some(template.node_selector.clone()).filter(|selector| !selector.is_empty()),
@@ -120,7 +120,7 @@ fn broker(cluster: &Valid, images: &Images) -> Container {
         name: "broker".into(),
         image: Some(cluster.spec.image.clone().unwrap_or_else(|| images.broker.clone())),
         image_pull_policy: Some(pull_policy(cluster.spec.image_pull_policy)),
-        args: Some(vec!["run".into(), "--config".into(), format!("{SETTINGS_PATH}/{BROKER_YAML}")]),
+        args: Some(vec!["run".into(), "--config".into(), settings_file(BROKER_YAML)]),
         env: Some(vec![EnvVar {
             name: "SWITCHBOARD_INSTANCE__ID".into(),
             value_from: Some(EnvVarSource {
@@ -132,7 +132,7 @@ fn broker(cluster: &Valid, images: &Images) -> Container {
             }),
             ..EnvVar::default()
         }]),
-        ports: Some(vec![port("client", CLIENT_PORT), port("admin", ADMIN_PORT)]),
+        ports: Some(container_ports(&cluster.spec.endpoints)),
         // A broker starts in well under a second; it has a minute for a node that is out of breath.
         startup_probe: Some(probe("/livez", 1, 60)),
         liveness_probe: Some(probe("/livez", 10, 3)),
@@ -169,13 +169,22 @@ pub(super) fn pull_policy(policy: ImagePullPolicy) -> String {
     policy.into()
 }
 
-pub(super) fn port(name: &str, port: i32) -> ContainerPort {
-    ContainerPort {
-        name: Some(name.into()),
-        container_port: port,
-        protocol: Some("TCP".into()),
-        ..ContainerPort::default()
+/// The ports that clients connect to.
+pub(super) fn client_ports(endpoints: &Endpoints) -> Vec<Port> {
+    let mut ports = vec![Port::tcp("client", CLIENT_PORT)];
+    if endpoints.tcp.enabled {
+        ports.push(Port::tcp("tcp", endpoints.tcp.port.into()));
     }
+    if endpoints.udp.enabled {
+        ports.push(Port { name: "udp", number: endpoints.udp.port.into(), protocol: "UDP" });
+    }
+    ports
+}
+
+fn container_ports(endpoints: &Endpoints) -> Vec<ContainerPort> {
+    let mut ports = client_ports(endpoints);
+    ports.insert(1, Port::tcp("admin", ADMIN_PORT));
+    ports.iter().map(Port::of_container).collect()
 }
 
 fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
@@ -205,10 +214,11 @@ fn settings(cluster: &Valid) -> Volume {
     };
     let mut sources = vec![config];
     if let Some(jwt) = &cluster.spec.auth.jwt {
-        sources.push(secret(&jwt.hmac_secret_ref, JWT));
+        sources.push(secret(&jwt.hmac_secret_ref, JWT_FILE));
     }
     sources.extend(api_keys(cluster).map(|(path, key)| secret(&key, &path)));
-    sources.extend(redis_password(cluster).map(|reference| secret(&reference, REDIS_PASSWORD)));
+    sources.extend(redis_password(cluster).map(|reference| secret(&reference, REDIS_PASSWORD_FILE)));
+    sources.extend(webhook_uses(&cluster.spec).map(|used| secret(&used.reference, &used.file)));
     Volume {
         name: SETTINGS.into(),
         projected: Some(ProjectedVolumeSource { sources: Some(sources), default_mode: Some(0o440) }),

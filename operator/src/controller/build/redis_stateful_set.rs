@@ -2,10 +2,11 @@
 
 use super::{
     Inputs, Names,
-    broker_pod::{item, port, pull_policy},
+    broker_pod::{item, pull_policy},
     meta::{
         CONFIG_HASH, Component, container_security, label_selector, labels, metadata, pod_security, selector,
     },
+    ports::Port,
     redis_config::REDIS_CONF,
     secrets::{AUTH_CONF, PASSWORD},
 };
@@ -131,7 +132,7 @@ fn container(cluster: &Valid, redis: &ManagedRedis, inputs: &Inputs<'_>) -> Cont
             }),
             ..EnvVar::default()
         }]),
-        ports: Some(vec![port("redis", REDIS_PORT)]),
+        ports: Some(vec![Port::tcp("redis", REDIS_PORT).of_container()]),
         // Five minutes for loading a large append-only file; `-e` fails on the error that Redis answers meanwhile.
         startup_probe: Some(probe(&["redis-cli", "-e", "ping"], 1, 300)),
         readiness_probe: Some(probe(&["redis-cli", "-e", "ping"], 5, 2)),

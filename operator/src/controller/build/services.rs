@@ -2,15 +2,13 @@
 
 use super::{
     Names,
-    broker_pod::{ADMIN_PORT, CLIENT_PORT},
+    broker_pod::{ADMIN_PORT, client_ports},
     meta::{Component, metadata, selector},
+    ports::Port,
     redis_stateful_set::REDIS_PORT,
 };
 use crate::{controller::validate::Valid, crd::ServiceType};
-use k8s_openapi::{
-    api::core::v1::{Service, ServicePort, ServiceSpec},
-    apimachinery::pkg::util::intstr::IntOrString,
-};
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
 /// The Service that clients connect to.
 pub(super) fn client(cluster: &Valid) -> Service {
@@ -19,8 +17,12 @@ pub(super) fn client(cluster: &Valid) -> Service {
         ServiceType::NodePort => "NodePort",
         ServiceType::LoadBalancer => "LoadBalancer",
     };
-    let mut service =
-        service(cluster, Names(&cluster.name).broker(), Component::Broker, &[("client", CLIENT_PORT)]);
+    let mut service = service(
+        cluster,
+        Names(&cluster.name).broker(),
+        Component::Broker,
+        &client_ports(&cluster.spec.endpoints),
+    );
     let annotations = cluster.spec.service.annotations.clone();
     service.metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
     service.spec.get_or_insert_default().type_ = Some(type_.into());
@@ -29,7 +31,8 @@ pub(super) fn client(cluster: &Valid) -> Service {
 
 /// The Service that gives each broker's pod a name, ready or not, so that it can be reached while it starts and drains.
 pub(super) fn headless(cluster: &Valid) -> Service {
-    let ports = [("client", CLIENT_PORT), ("admin", ADMIN_PORT)];
+    let mut ports = client_ports(&cluster.spec.endpoints);
+    ports.insert(1, Port::tcp("admin", ADMIN_PORT));
     let mut service = service(cluster, Names(&cluster.name).headless(), Component::Broker, &ports);
     let spec = service.spec.get_or_insert_default();
     spec.cluster_ip = Some("None".into());
@@ -39,22 +42,15 @@ pub(super) fn headless(cluster: &Valid) -> Service {
 
 /// The Service that brokers find a managed Redis by.
 pub(super) fn redis(cluster: &Valid) -> Service {
-    service(cluster, Names(&cluster.name).redis(), Component::Redis, &[("redis", REDIS_PORT)])
+    service(cluster, Names(&cluster.name).redis(), Component::Redis, &[Port::tcp("redis", REDIS_PORT)])
 }
 
-fn service(cluster: &Valid, name: String, component: Component, ports: &[(&str, i32)]) -> Service {
-    let ports = ports.iter().map(|(name, port)| ServicePort {
-        name: Some((*name).into()),
-        port: *port,
-        protocol: Some("TCP".into()),
-        target_port: Some(IntOrString::String((*name).into())),
-        ..ServicePort::default()
-    });
+fn service(cluster: &Valid, name: String, component: Component, ports: &[Port]) -> Service {
     Service {
         metadata: metadata(cluster, name, component),
         spec: Some(ServiceSpec {
             selector: Some(selector(&cluster.name, component)),
-            ports: Some(ports.collect()),
+            ports: Some(ports.iter().map(Port::of_service).collect()),
             type_: Some("ClusterIP".into()),
             ..ServiceSpec::default()
         }),

@@ -6,8 +6,8 @@ use super::{
     meta::{CONFIG_HASH, Component, label_selector, metadata},
 };
 use crate::controller::{
-    secrets::{Lookup, digest},
-    validate::{Valid, ValidRedis, secret_references},
+    secrets::{Lookup, digest, secret_uses},
+    validate::{Valid, ValidRedis},
 };
 use k8s_openapi::{
     api::{
@@ -47,8 +47,8 @@ pub(super) fn build(cluster: &Valid, config: &ConfigMap, inputs: &Inputs<'_>) ->
 fn config_hash(cluster: &Valid, config: &ConfigMap, inputs: &Inputs<'_>) -> String {
     let file = config.data.as_ref().and_then(|data| data.get(BROKER_YAML));
     let mut parts: Vec<&[u8]> = file.iter().map(|file| file.as_bytes()).collect();
-    for (_, reference) in secret_references(&cluster.spec) {
-        if let Lookup::Found(digest) = inputs.references.get(reference) {
+    for used in secret_uses(&cluster.spec) {
+        if let Lookup::Found(digest) = inputs.references.get(&used.field) {
             parts.push(digest.as_bytes());
         }
     }

@@ -46,10 +46,11 @@ fn unschedulable(pod: &Pod, now: Timestamp) -> Option<String> {
     Some(format!("no node takes it: {}", condition.message.as_deref().unwrap_or("no reason given")))
 }
 
-/// The first container that waits for something else than its own creation.
+/// The first container that waits for something else than its own creation; sidecars, which the others wait for, first.
 fn waiting(pod: &Pod) -> Option<String> {
-    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    containers.iter().find_map(|container| {
+    let status = pod.status.as_ref()?;
+    let containers = [&status.init_container_statuses, &status.container_statuses].into_iter().flatten();
+    containers.flatten().find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting
             .reason
@@ -90,6 +91,19 @@ mod tests {
         let pod =
             observed(container(json!({"reason": "ErrImagePull", "message": "no such image\nat all"})), 0);
         assert_eq!(pod.trouble.unwrap(), "its container broker is in ErrImagePull: no such image");
+    }
+
+    #[test]
+    fn a_sidecar_that_does_not_start_is_trouble() {
+        let container = |name: &str, reason: &str| {
+            json!([{"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 3,
+                "state": {"waiting": {"reason": reason}}}])
+        };
+        let status = json!({
+            "initContainerStatuses": container("receiver", "CrashLoopBackOff"),
+            "containerStatuses": container("broker", "PodInitializing"),
+        });
+        assert_eq!(observed(status, 0).trouble.unwrap(), "its container receiver is in CrashLoopBackOff");
     }
 
     #[test]

@@ -66,8 +66,7 @@ impl<'a> Facts<'a> {
             existing: observed.pods.len() as i32,
             rolling: observed.brokers.as_deref().is_some_and(is_rolling),
             redis_rolling: observed.redis.as_deref().is_some_and(is_rolling),
-            admits_clients: cluster.spec.endpoints.websocket.enabled
-                && (auth.anonymous || auth.jwt.is_some()),
+            admits_clients: cluster.spec.endpoints.take_clients() && (auth.anonymous || auth.jwt.is_some()),
         }
     }
 
@@ -269,8 +268,8 @@ impl<'a> Facts<'a> {
         if !self.admits_clients {
             return yes(
                 "ServerApiOnly",
-                "all instances are ready, but no client can connect: enable endpoints.websocket, and set auth.jwt (or \
-                 auth.anonymous: true to try out)",
+                "all instances are ready, but no client can connect: enable an endpoint for clients, such as \
+                 endpoints.websocket, and set auth.jwt (or auth.anonymous: true to try out)",
             );
         }
         yes("Ready", format!("{ready} of {desired} instances take clients"))

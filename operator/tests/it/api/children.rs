@@ -1,7 +1,7 @@
 //! What happens when somebody else touches the cluster's objects, and when they are no longer wanted.
 
 use super::fixture::{EVERYTHING, Fixture, chat, until};
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Service};
 use kube::{
     ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams},
@@ -16,6 +16,34 @@ async fn patch(fixture: &Fixture, kind: Kind, name: &str, body: &Value) {
 
 async fn get(fixture: &Fixture, kind: Kind, name: &str) -> Option<DynamicObject> {
     fixture.dynamic(kind).get_opt(name).await.expect("the API server answers")
+}
+
+#[tokio::test]
+async fn tcp_and_udp_have_one_port_of_one_service() {
+    let fixture = Fixture::new().await;
+    let _operator = fixture.operator().await;
+    let ports = async |service: &str| {
+        let service = fixture.get::<Service>(service).await.and_then(|service| service.spec);
+        let ports = service.and_then(|spec| spec.ports).unwrap_or_default();
+        let mut ports: Vec<_> = ports
+            .into_iter()
+            .map(|port| format!("{}/{}", port.port, port.protocol.unwrap_or_default()))
+            .collect();
+        ports.sort();
+        ports.join(" ")
+    };
+    for (tcp, expected) in [
+        (json!({"enabled": true}), "8000/TCP 8100/TCP 8100/UDP"),
+        (json!({"enabled": true, "port": 8200}), "8000/TCP 8100/UDP 8200/TCP"),
+        (json!({"enabled": false}), "8000/TCP 8100/UDP"),
+    ] {
+        let mut spec = chat();
+        spec["endpoints"] = json!({"tcp": tcp, "udp": {"enabled": true}});
+        fixture.apply("chat", spec).await.expect("it is valid");
+        until(expected, async || ports("chat").await == expected).await;
+        let headless = format!("{expected} 9000/TCP");
+        until(&headless, async || ports("chat-headless").await == headless).await;
+    }
 }
 
 #[tokio::test]

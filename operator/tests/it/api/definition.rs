@@ -26,7 +26,9 @@ fn managed(redis: Value) -> Value {
 async fn every_wrong_field_is_refused_with_what_to_write_instead() {
     let fixture = Fixture::new().await;
     let namespaces = |list: Value| with("channels", json!({"namespaces": list}));
+    let endpoints = |list: Value| with("endpoints", list);
     let modules = |list: Value| with("logic", json!({"modules": list}));
+    let webhook = |settings: Value| modules(json!([{"name": "a", "webhook": settings}]));
     let cases = [
         (json!({}), "write exactly one of redis.managed"),
         (
@@ -99,12 +101,32 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         (external(json!({"url": "redis://r:6379/0/"})), "url must be scheme://host:port/database"),
         (
             with("endpoints", json!({"websocket": {"enabled": false}, "http": {"enabled": false}})),
-            "both endpoints are disabled",
+            "all endpoints are disabled",
         ),
         (
             with("endpoints", json!({"http": {"path": "/connection/websocket"}})),
             "give each endpoint a path of its own",
         ),
+        (
+            endpoints(json!({"sse": {"enabled": true, "path": "/api/sse"}})),
+            "give each endpoint a path of its own",
+        ),
+        (
+            endpoints(json!({"sse": {"enabled": true, "path": "/connection/websocket"}})),
+            "sse.path is websocket.path too",
+        ),
+        (endpoints(json!({"sse": {"path": "events"}})), "'events' is not a path"),
+        (endpoints(json!({"sse": {"path": "/openapi.json"}})), "/openapi.json is where the server API"),
+        (endpoints(json!({"sse": {"pingInterval": "0s"}})), "'0s' is not a duration"),
+        (endpoints(json!({"tcp": {"port": 80}})), "should be greater than or equal to 1024"),
+        (endpoints(json!({"tcp": {"port": 9000}})), "tcp.port cannot be 8000"),
+        (endpoints(json!({"tcp": {"pingInterval": "25"}})), "write 1s or more, for example 25s, or 0s"),
+        (endpoints(json!({"tcp": {"pingInterval": "1500ms"}})), "'1500ms' is no whole number of seconds"),
+        (endpoints(json!({"tcp": {"pingInterval": "5s"}})), "pongTimeout must be less than pingInterval"),
+        (endpoints(json!({"udp": {"port": 70000}})), "should be less than or equal to 65535"),
+        (endpoints(json!({"udp": {"sessionTimeout": "0s"}})), "'0s' is not a duration"),
+        (endpoints(json!({"udp": {"sessions": 0}})), "should be greater than or equal to 1"),
+        (endpoints(json!({"udp": {"datagramSize": 100}})), "should be greater than or equal to 508"),
         (
             with("endpoints", json!({"allowedOrigins": ["app.example.com"]})),
             "an allowed origin is what browsers send",
@@ -120,10 +142,13 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             with("limits", json!({"rate": {"burst": 3}})),
             "write both, for example perSecond: 10 and burst: 50",
         ),
-        (modules(json!([{"name": "a"}])), "write one of broadcaster: {} and inactivity"),
+        (
+            modules(json!([{"name": "a"}])),
+            "write one of broadcaster: {}, inactivity: {after: 15m} and webhook",
+        ),
         (
             modules(json!([{"name": "a", "broadcaster": {}, "inactivity": {}}])),
-            "write one of broadcaster: {} and inactivity",
+            "write one of broadcaster: {}, inactivity: {after: 15m} and webhook",
         ),
         (
             modules(json!([{"name": "a", "broadcaster": {}}, {"name": "a", "broadcaster": {}}])),
@@ -138,6 +163,37 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             modules(json!([{"name": "a", "inactivity": {}, "receives": ["rpc"]}])),
             "leave receives and placement out",
         ),
+        (
+            modules(json!([{"name": "a", "webhook": {"url": "http://h"}, "broadcaster": {}}])),
+            "write one of broadcaster: {}, inactivity: {after: 15m} and webhook",
+        ),
+        (webhook(json!({})), "url: Required value"),
+        (webhook(json!({"url": "127.0.0.1:7000"})), "url must begin with http:// or https://"),
+        (webhook(json!({"url": "ftp://h"})), "url must begin with http:// or https://"),
+        (webhook(json!({"url": "http://u:hunter2@h"})), "name a secret in secretRef"),
+        (webhook(json!({"url": "http://h:70000/"})), "url must be http://host:port/path"),
+        (webhook(json!({"url": "http:///messages"})), "url must be http://host:port/path"),
+        (webhook(json!({"url": "http://h/a b"})), "url must be http://host:port/path"),
+        (webhook(json!({"url": "http://h", "secretRef": {"name": "a"}})), "key: Required value"),
+        (
+            webhook(json!({"url": "http://h", "caRef": {"name": "a", "key": "b"}})),
+            "caRef is for https:// only",
+        ),
+        (webhook(json!({"url": "http://h", "batch": 1001})), "should be less than or equal to 1000"),
+        (webhook(json!({"url": "http://h", "batchWait": "5ms"})), "batchWait does nothing while batch is 1"),
+        (
+            webhook(json!({"url": "http://h", "batch": 10, "batchWait": "10s"})),
+            "webhook.batchWait must be less than timeLimit",
+        ),
+        (webhook(json!({"url": "http://h", "attemptLimit": "1"})), "'1' is not a duration"),
+        (webhook(json!({"url": "http://h", "retries": -1})), "should be greater than or equal to 0"),
+        (webhook(json!({"url": "http://h", "retryDelay": "0s"})), "'0s' is not a duration"),
+        (
+            webhook(json!({"url": "http://h", "breaker": {"failures": 0}})),
+            "should be greater than or equal to 1",
+        ),
+        (webhook(json!({"url": "http://h", "breaker": {"pause": "5"}})), "'5' is not a duration"),
+        (webhook(json!({"url": "http://h", "responseSize": "1MB"})), "'1MB' is not a size"),
         (
             modules(json!([{"name": "a", "broadcaster": {}, "receives": ["all"]}])),
             "supported values: \"send\", \"rpc\"",
@@ -165,6 +221,10 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         ),
         (
             with("podTemplate", json!({"containers": [{"name": "broker", "image": "x"}]})),
+            "give it another name",
+        ),
+        (
+            with("podTemplate", json!({"initContainers": [{"name": "broker", "image": "x"}]})),
             "give it another name",
         ),
         (

@@ -78,7 +78,11 @@ async fn a_steady_cluster_costs_no_writes_also_for_a_new_operator() {
     let operator = fixture.operator().await;
     // A quantity that the API server writes in another form must not look like drift for ever.
     let mut spec = chat();
-    spec["podTemplate"] = json!({"resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}}});
+    spec["podTemplate"] = json!({
+        "resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}},
+        "initContainers": [{"name": "receiver", "image": "example.test/receiver:1", "restartPolicy": "Always"}],
+    });
+    spec["endpoints"] = json!({"tcp": {"enabled": true}, "udp": {"enabled": true}});
     fixture.apply("chat", spec).await.expect("it is valid");
     fixture.settled("chat").await;
     fixture.run_pods("chat-redis", 1).await;

@@ -1,0 +1,91 @@
+//! The section `endpoints`.
+
+use crate::crd;
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct Endpoints<'a> {
+    websocket: Websocket<'a>,
+    http: Http<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sse: Option<Sse<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<Tcp<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    udp: Option<Udp<'a>>,
+}
+
+#[derive(Serialize)]
+struct Websocket<'a> {
+    enabled: bool,
+    path: &'a str,
+    ping_interval: &'a str,
+    pong_timeout: &'a str,
+}
+
+#[derive(Serialize)]
+struct Http<'a> {
+    enabled: bool,
+    path: &'a str,
+}
+
+#[derive(Serialize)]
+struct Sse<'a> {
+    enabled: bool,
+    path: &'a str,
+    ping_interval: &'a str,
+    compression: bool,
+}
+
+#[derive(Serialize)]
+struct Tcp<'a> {
+    enabled: bool,
+    address: String,
+    ping_interval: &'a str,
+    pong_timeout: &'a str,
+}
+
+#[derive(Serialize)]
+struct Udp<'a> {
+    enabled: bool,
+    address: String,
+    session_timeout: &'a str,
+    sessions: u32,
+    datagram_size: u32,
+    cookie: bool,
+}
+
+/// Those that are off by default stand in the file only when they are on: what a cluster does not use does not stand there,
+/// so that a new release of the operator leaves its pods alone.
+pub(super) fn endpoints(endpoints: &crd::Endpoints) -> Endpoints<'_> {
+    let crd::Endpoints { websocket, http, sse, tcp, udp, .. } = endpoints;
+    Endpoints {
+        websocket: Websocket {
+            enabled: websocket.enabled,
+            path: &websocket.path,
+            ping_interval: &websocket.ping_interval,
+            pong_timeout: &websocket.pong_timeout,
+        },
+        http: Http { enabled: http.enabled, path: &http.path },
+        sse: sse.enabled.then(|| Sse {
+            enabled: true,
+            path: &sse.path,
+            ping_interval: &sse.ping_interval,
+            compression: sse.compression,
+        }),
+        tcp: tcp.enabled.then(|| Tcp {
+            enabled: true,
+            address: format!("0.0.0.0:{}", tcp.port),
+            ping_interval: &tcp.ping_interval,
+            pong_timeout: &tcp.pong_timeout,
+        }),
+        udp: udp.enabled.then(|| Udp {
+            enabled: true,
+            address: format!("0.0.0.0:{}", udp.port),
+            session_timeout: &udp.session_timeout,
+            sessions: udp.sessions,
+            datagram_size: udp.datagram_size,
+            cookie: udp.cookie,
+        }),
+    }
+}

@@ -1,0 +1,110 @@
+//! Rules of `spec.endpoints`.
+
+use super::{IS_DURATION, rule};
+use kube::core::{Message, Rule};
+
+const IS_NEVER: &str = "self.matches('^0+(ms|s|m|h)$')";
+
+/// For a ping interval that may also be no pings at all.
+pub(in crate::crd) fn ping_interval_or_never() -> Rule {
+    Rule {
+        rule: format!("{IS_DURATION} && (self.matches('^[0-9]+[smh]$') || self.matches('^[0-9]*000ms$') || {IS_NEVER})"),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' is no whole number of seconds, which is what clients are told: write 1s or more, for \
+             example 25s, or 0s for no pings\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+/// The protocol tells clients the interval in seconds.
+pub(in crate::crd) fn ping_interval() -> Rule {
+    Rule {
+        rule: format!("!({IS_DURATION}) || self.matches('^([0-9]+[smh]|[0-9]+000ms)$')"),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' is no whole number of seconds, which is what clients are told: write 1s or more, for \
+             example 25s\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+/// Silent where the rules of one of the two fields speak, and where nobody is pinged.
+pub(in crate::crd) fn pong_before_ping() -> Rule {
+    let is_duration = |field: &str| IS_DURATION.replace("self", &format!("self.{field}"));
+    rule(
+        &format!(
+            "!({}) || !({}) || {} || duration(self.pongTimeout) < duration(self.pingInterval)",
+            is_duration("pongTimeout"),
+            is_duration("pingInterval"),
+            IS_NEVER.replace("self", "self.pingInterval")
+        ),
+        "pongTimeout must be less than pingInterval, so that a ping is answered before the next one: write for example \
+         pingInterval: 25s and pongTimeout: 8s",
+    )
+}
+
+pub(in crate::crd) fn path() -> Rule {
+    Rule {
+        rule: "self.matches('^(/[A-Za-z0-9._~-]+)+$')".into(),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' is not a path: begin with /, end without it, and use letters, digits, '.', '_', '~' and \
+             '-' between, for example /connection/websocket\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+pub(in crate::crd) fn one_endpoint() -> Rule {
+    rule(
+        "self.websocket.enabled || self.http.enabled || self.sse.enabled || self.tcp.enabled || self.udp.enabled",
+        "all endpoints are disabled, so nobody could use the cluster: set one to true, for example websocket.enabled",
+    )
+}
+
+pub(in crate::crd) fn endpoint_paths() -> Rule {
+    let apart = |name: &str| {
+        format!("(!self.{name}.enabled || !(self.{name}.path + '/').startsWith(self.http.path + '/'))")
+    };
+    rule(
+        &format!("!self.http.enabled || ({} && {})", apart("websocket"), apart("sse")),
+        "websocket.path or sse.path is http.path or inside it: give each endpoint a path of its own, for example \
+         /connection/websocket, /connection/uni_sse and /api",
+    )
+}
+
+pub(in crate::crd) fn sse_path() -> Rule {
+    rule(
+        "!self.websocket.enabled || !self.sse.enabled || self.websocket.path != self.sse.path",
+        "sse.path is websocket.path too: give each endpoint a path of its own, for example /connection/websocket and \
+         /connection/uni_sse",
+    )
+}
+
+pub(in crate::crd) fn description_path() -> Rule {
+    rule(
+        "self.websocket.path != '/openapi.json' && self.http.path != '/openapi.json' && \
+         self.sse.path != '/openapi.json'",
+        "/openapi.json is where the server API is described: give the endpoint another path, for example /api",
+    )
+}
+
+/// For the TCP endpoint, which shares its port with no other.
+pub(in crate::crd) fn tcp_port() -> Rule {
+    rule(
+        "self != 8000 && self != 9000",
+        "tcp.port cannot be 8000, where the other endpoints are, nor 9000, the admin port: write another, for example \
+         8100",
+    )
+}
+
+pub(in crate::crd) fn allowed_origins() -> Rule {
+    rule(
+        "self.all(o, o == '*' || o.matches('^[a-z][a-z0-9+.-]*://[^A-Z/?#@\\\\s]+$'))",
+        "an allowed origin is what browsers send, scheme and host in lower case without a path, for example \
+         https://app.example.com or https://*.example.com; write '*' alone to allow any",
+    )
+}
