@@ -23,7 +23,9 @@ mod status;
 pub use auth::{Auth, Jwt, SecretKeyRef};
 pub use channels::{Channels, Namespace, PresenceRule, PublishRule, SubscribeRule};
 pub use docs::markdown;
-pub use endpoints::{Endpoints, HttpEndpoint, SseEndpoint, TcpEndpoint, UdpEndpoint, WebsocketEndpoint};
+pub use endpoints::{
+    Endpoints, HttpEndpoint, SseEndpoint, TcpEndpoint, Tls, TlsVersion, UdpEndpoint, WebsocketEndpoint,
+};
 pub use limits::{Limits, Rate};
 pub use logic::{
     Breaker, Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, Webhook, WhenFull,

@@ -35,7 +35,7 @@ pub fn plan(text: &str, images: &Images) -> Result<String, PlanError> {
         let cluster = parse(cluster)?;
         let mut references = References::default();
         for used in secret_uses(&cluster.spec) {
-            references.insert(used.field, Lookup::Found(GENERATED.into()));
+            references.insert(&used, Lookup::Found(GENERATED.into()));
         }
         let valid =
             validate(&cluster, &references).map_err(|rejection| PlanError(vec![rejection.to_string()]))?;

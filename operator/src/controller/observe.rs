@@ -116,12 +116,13 @@ impl Secrets {
     async fn references(&self, cluster: &BrokerCluster) -> Result<References, Error> {
         let mut seen: HashMap<String, Option<KubernetesSecret>> = HashMap::new();
         let mut references = References::default();
-        for SecretUse { field, reference, holds, .. } in secret_uses(&cluster.spec) {
+        for used in secret_uses(&cluster.spec) {
+            let SecretUse { reference, holds, .. } = &used;
             if !seen.contains_key(&reference.name) {
                 seen.insert(reference.name.clone(), self.read(&reference.name).await?);
             }
             let secret = seen.get(&reference.name).and_then(Option::as_ref);
-            references.insert(field, look_up(secret, &reference.key, holds));
+            references.insert(&used, look_up(secret, &reference.key, *holds));
         }
         Ok(references)
     }

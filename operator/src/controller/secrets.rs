@@ -3,8 +3,8 @@
 mod uses;
 
 pub use uses::{
-    Holds, JWT_FILE, REDIS_PASSWORD_FILE, SecretUse, api_key_file, secret_uses, webhook_ca_file,
-    webhook_secret_file, webhook_uses,
+    Holds, JWT_FILE, REDIS_PASSWORD_FILE, SecretUse, TLS_CERT_FILE, TLS_KEY_FILE, api_key_file, secret_uses,
+    tls_uses, webhook_ca_file, webhook_secret_file, webhook_uses,
 };
 
 use sha2::{Digest, Sha256};
@@ -23,19 +23,19 @@ pub enum Lookup {
     NoSecret,
 }
 
-/// What was found for each field that names a Secret.
+/// What was found for each key of a Secret that a field names, by the file that brokers find it in.
 #[derive(Clone, Debug, Default)]
 pub struct References(BTreeMap<String, Lookup>);
 
 impl References {
     /// Notes what was found.
-    pub fn insert(&mut self, field: impl Into<String>, lookup: Lookup) {
-        self.0.insert(field.into(), lookup);
+    pub fn insert(&mut self, used: &SecretUse, lookup: Lookup) {
+        self.0.insert(used.file.clone(), lookup);
     }
 
-    /// What was found; a field that nobody looked up counts as absent.
-    pub fn get(&self, field: &str) -> &Lookup {
-        self.0.get(field).unwrap_or(&Lookup::NoSecret)
+    /// What was found; one that nobody looked up counts as absent.
+    pub fn get(&self, used: &SecretUse) -> &Lookup {
+        self.0.get(&used.file).unwrap_or(&Lookup::NoSecret)
     }
 }
 

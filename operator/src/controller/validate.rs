@@ -188,21 +188,25 @@ fn bytes(quantity: &Quantity) -> Option<u64> {
 
 fn missing_secrets(spec: &BrokerClusterSpec, namespace: &str, secrets: &References) -> Vec<String> {
     let mut missing = Vec::new();
-    for SecretUse { field, reference, .. } in secret_uses(spec) {
-        let SecretKeyRef { name, key } = &reference;
-        match secrets.get(&field) {
-            Lookup::Found(_) => {}
+    for used in secret_uses(spec) {
+        let SecretUse { field, reference: SecretKeyRef { name, key }, .. } = &used;
+        let problem = match secrets.get(&used) {
+            Lookup::Found(_) => continue,
             Lookup::Unusable(why) => {
-                missing.push(format!("the key {key} of the Secret {name}, which {field} names, {why}"));
+                format!("the key {key} of the Secret {name}, which {field} names, {why}")
             }
-            Lookup::NoKey(keys) => missing.push(format!(
+            Lookup::NoKey(keys) => format!(
                 "the Secret {name} has no key {key}, which {field} names; it has: {}",
                 if keys.is_empty() { "none".into() } else { keys.join(", ") }
-            )),
-            Lookup::NoSecret => missing.push(format!(
-                "the Secret {name}, which {field} names, does not exist in the namespace {namespace}: create it with \
-                 kubectl -n {namespace} create secret generic {name} --from-file={key}=FILE"
-            )),
+            ),
+            Lookup::NoSecret => format!(
+                "the Secret {name}, which {field} names, does not exist in the namespace {namespace}: create it with {}",
+                used.how_to_create(namespace)
+            ),
+        };
+        // A field that names several keys of one Secret has one thing to say when there is no such Secret.
+        if !missing.contains(&problem) {
+            missing.push(problem);
         }
     }
     missing
@@ -275,13 +279,20 @@ mod tests {
     #[test]
     fn missing_secrets_are_named_with_the_field() {
         let spec = json!({
+            "endpoints": {"tls": {"secretName": "cert"}},
             "auth": {"jwt": {"hmacSecretRef": {"name": "tokens", "key": "hmac"}}, "apiKeys": [{"name": "api", "key": "k"}]},
             "redis": {"external": {"url": "redis://r", "passwordSecretRef": {"name": "pass", "key": "p"}}},
         });
         let mut secrets = References::default();
-        secrets.insert("spec.redis.external.passwordSecretRef", Lookup::Found("x".into()));
-        secrets.insert("spec.auth.apiKeys[0]", Lookup::NoKey(vec!["key".into()]));
-        let rejection = validate(&cluster(spec), &secrets).unwrap_err();
+        let cluster = cluster(spec);
+        for used in secret_uses(&cluster.spec) {
+            match used.field.as_str() {
+                "spec.redis.external.passwordSecretRef" => secrets.insert(&used, Lookup::Found("x".into())),
+                "spec.auth.apiKeys[0]" => secrets.insert(&used, Lookup::NoKey(vec!["key".into()])),
+                _ => {}
+            }
+        }
+        let rejection = validate(&cluster, &secrets).unwrap_err();
         assert_eq!(rejection.reason(), "SecretMissing");
         let text = rejection.to_string();
         assert!(
@@ -290,6 +301,11 @@ mod tests {
         );
         assert!(
             text.contains("the Secret api has no key k, which spec.auth.apiKeys[0] names; it has: key"),
+            "{text}"
+        );
+        assert_eq!(
+            text.matches("kubectl -n here create secret tls cert --cert=FILE --key=FILE").count(),
+            1,
             "{text}"
         );
         assert!(!text.contains("pass"), "{text}");

@@ -2,10 +2,12 @@
 
 mod sse;
 mod tcp;
+mod tls;
 mod udp;
 
 pub use sse::SseEndpoint;
 pub use tcp::TcpEndpoint;
+pub use tls::{Tls, TlsVersion};
 pub use udp::UdpEndpoint;
 
 use super::rules::{duration, endpoints as rules};
@@ -41,6 +43,11 @@ pub struct Endpoints {
     /// The server API: your backend publishes and asks through it, with an API key.
     #[serde(default)]
     pub http: HttpEndpoint,
+
+    /// TLS on port 8000: clients connect by `wss://` and `https://` then, and your backend too. Absent: the port speaks
+    /// plainly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 
     /// The web origins whose pages may connect, such as `https://app.example.com` or `https://*.example.com`. Empty allows only pages of the same
     /// host as the endpoint; `*` allows any. Clients that are not browsers send no origin and are not affected.

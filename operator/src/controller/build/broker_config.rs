@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     controller::{
-        secrets::{JWT_FILE, REDIS_PASSWORD_FILE},
+        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, TLS_CERT_FILE, TLS_KEY_FILE},
         validate::{Valid, ValidRedis},
     },
     crd::{self, LogFormat, LogLevel, PresenceRule, PublishRule, SubscribeRule},
@@ -39,6 +39,15 @@ struct Client<'a> {
     address: String,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     allowed_origins: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls>,
+}
+
+#[derive(Serialize)]
+struct Tls {
+    cert_file: String,
+    key_file: String,
+    min_version: crd::TlsVersion,
 }
 
 #[derive(Serialize)]
@@ -126,6 +135,11 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
         client: Client {
             address: format!("0.0.0.0:{CLIENT_PORT}"),
             allowed_origins: &spec.endpoints.allowed_origins,
+            tls: spec.endpoints.tls.as_ref().map(|tls| Tls {
+                cert_file: settings_file(TLS_CERT_FILE),
+                key_file: settings_file(TLS_KEY_FILE),
+                min_version: tls.min_version,
+            }),
         },
         admin: Admin { address: format!("0.0.0.0:{ADMIN_PORT}") },
         endpoints: endpoints::endpoints(&spec.endpoints),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     controller::{
-        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, api_key_file, webhook_uses},
+        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, api_key_file, tls_uses, webhook_uses},
         validate::{Valid, ValidRedis},
     },
     crd::{Endpoints, ImagePullPolicy, SecretKeyRef},
@@ -218,7 +218,8 @@ fn settings(cluster: &Valid) -> Volume {
     }
     sources.extend(api_keys(cluster).map(|(path, key)| secret(&key, &path)));
     sources.extend(redis_password(cluster).map(|reference| secret(&reference, REDIS_PASSWORD_FILE)));
-    sources.extend(webhook_uses(&cluster.spec).map(|used| secret(&used.reference, &used.file)));
+    let others = webhook_uses(&cluster.spec).chain(tls_uses(&cluster.spec));
+    sources.extend(others.map(|used| secret(&used.reference, &used.file)));
     Volume {
         name: SETTINGS.into(),
         projected: Some(ProjectedVolumeSource { sources: Some(sources), default_mode: Some(0o440) }),

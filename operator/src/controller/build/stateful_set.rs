@@ -47,8 +47,8 @@ pub(super) fn build(cluster: &Valid, config: &ConfigMap, inputs: &Inputs<'_>) ->
 fn config_hash(cluster: &Valid, config: &ConfigMap, inputs: &Inputs<'_>) -> String {
     let file = config.data.as_ref().and_then(|data| data.get(BROKER_YAML));
     let mut parts: Vec<&[u8]> = file.iter().map(|file| file.as_bytes()).collect();
-    for used in secret_uses(&cluster.spec) {
-        if let Lookup::Found(digest) = inputs.references.get(&used.field) {
+    for used in secret_uses(&cluster.spec).into_iter().filter(|used| !used.read_again) {
+        if let Lookup::Found(digest) = inputs.references.get(&used) {
             parts.push(digest.as_bytes());
         }
     }

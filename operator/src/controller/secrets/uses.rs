@@ -12,6 +12,8 @@ pub enum Holds {
     ApiKey,
     /// Certificates in PEM.
     Certificates,
+    /// A private key in PEM.
+    PrivateKey,
 }
 
 impl Holds {
@@ -29,6 +31,8 @@ impl Holds {
                 .then_some("holds white space, which no HTTP header can carry"),
             Holds::Certificates => (!text.contains("-----BEGIN CERTIFICATE-----"))
                 .then_some("is no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----"),
+            Holds::PrivateKey => (!text.contains("PRIVATE KEY-----"))
+                .then_some("is no private key in PEM, which begins with -----BEGIN PRIVATE KEY-----"),
         }
     }
 }
@@ -44,6 +48,8 @@ pub struct SecretUse {
     pub file: String,
     /// What has to be in it.
     pub holds: Holds,
+    /// Whether running brokers read it again when it changes. Others have to start anew.
+    pub read_again: bool,
 }
 
 impl SecretUse {
@@ -53,7 +59,26 @@ impl SecretUse {
         file: impl Into<String>,
         holds: Holds,
     ) -> Self {
-        Self { field: field.into(), reference: reference.clone(), file: file.into(), holds }
+        Self {
+            field: field.into(),
+            reference: reference.clone(),
+            file: file.into(),
+            holds,
+            read_again: false,
+        }
+    }
+
+    fn read_again(self) -> Self {
+        Self { read_again: true, ..self }
+    }
+
+    /// What makes such a Secret.
+    pub fn how_to_create(&self, namespace: &str) -> String {
+        let SecretKeyRef { name, key } = &self.reference;
+        if self.file == TLS_CERT_FILE || self.file == TLS_KEY_FILE {
+            return format!("kubectl -n {namespace} create secret tls {name} --cert=FILE --key=FILE");
+        }
+        format!("kubectl -n {namespace} create secret generic {name} --from-file={key}=FILE")
     }
 }
 
@@ -61,6 +86,11 @@ impl SecretUse {
 pub const JWT_FILE: &str = "secrets/jwt/hmac";
 /// The file of Redis' password.
 pub const REDIS_PASSWORD_FILE: &str = "secrets/redis/password";
+
+/// The file of the certificate that clients are shown.
+pub const TLS_CERT_FILE: &str = "secrets/tls/tls.crt";
+/// The file of its private key.
+pub const TLS_KEY_FILE: &str = "secrets/tls/tls.key";
 
 /// The file of a key of the server API.
 pub fn api_key_file(index: usize) -> String {
@@ -75,6 +105,18 @@ pub fn webhook_secret_file(module: usize) -> String {
 /// The file of the certificates that the receiver's is verified with.
 pub fn webhook_ca_file(module: usize) -> String {
     format!("secrets/webhooks/{module}/ca.crt")
+}
+
+/// Those of TLS.
+pub fn tls_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
+    let files =
+        [("tls.crt", TLS_CERT_FILE, Holds::Certificates), ("tls.key", TLS_KEY_FILE, Holds::PrivateKey)];
+    spec.endpoints.tls.iter().flat_map(move |tls| {
+        files.map(|(key, file, holds)| {
+            let reference = SecretKeyRef { name: tls.secret_name.clone(), key: key.into() };
+            SecretUse::new("spec.endpoints.tls.secretName", &reference, file, holds).read_again()
+        })
+    })
 }
 
 /// Those of webhooks.
@@ -107,6 +149,7 @@ pub fn secret_uses(spec: &BrokerClusterSpec) -> Vec<SecretUse> {
         uses.push(SecretUse::new(field, password, REDIS_PASSWORD_FILE, Holds::Text));
     }
     uses.extend(webhook_uses(spec));
+    uses.extend(tls_uses(spec));
     uses
 }
 
@@ -121,6 +164,8 @@ mod tests {
         assert_eq!(Holds::Text.problem(b"\r\n"), Some("is empty"));
         assert!(Holds::ApiKey.problem(b"two words").unwrap().contains("white space"));
         assert_eq!(Holds::Certificates.problem(b"-----BEGIN CERTIFICATE-----\nMII="), None);
+        assert_eq!(Holds::PrivateKey.problem(b"-----BEGIN EC PRIVATE KEY-----"), None);
+        assert!(Holds::PrivateKey.problem(b"-----BEGIN CERTIFICATE-----").unwrap().contains("private"));
         assert!(Holds::Certificates.problem(b"MII=").unwrap().contains("PEM"));
         assert!(Holds::Text.problem(b"\xff").unwrap().contains("UTF-8"));
     }

@@ -123,6 +123,12 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         (endpoints(json!({"tcp": {"pingInterval": "25"}})), "write 1s or more, for example 25s, or 0s"),
         (endpoints(json!({"tcp": {"pingInterval": "1500ms"}})), "'1500ms' is no whole number of seconds"),
         (endpoints(json!({"tcp": {"pingInterval": "5s"}})), "pongTimeout must be less than pingInterval"),
+        (endpoints(json!({"tls": {}})), "secretName: Required value"),
+        (endpoints(json!({"tls": {"secretName": ""}})), "secretName"),
+        (
+            endpoints(json!({"tls": {"secretName": "a", "minVersion": "1.1"}})),
+            "supported values: \"1.2\", \"1.3\"",
+        ),
         (endpoints(json!({"udp": {"port": 70000}})), "should be less than or equal to 65535"),
         (endpoints(json!({"udp": {"sessionTimeout": "0s"}})), "'0s' is not a duration"),
         (endpoints(json!({"udp": {"sessions": 0}})), "should be greater than or equal to 1"),
