@@ -20,13 +20,13 @@ mod rules;
 mod schema;
 mod status;
 
-pub use auth::{Auth, Jwt, SecretKeyRef};
+pub use auth::{Algorithm, Auth, Jwt, JwtKey, SecretKeyRef};
 pub use channels::{Channels, Namespace, PresenceRule, PublishRule, SubscribeRule};
 pub use docs::markdown;
 pub use endpoints::{
     Endpoints, HttpEndpoint, SseEndpoint, TcpEndpoint, Tls, TlsVersion, UdpEndpoint, WebsocketEndpoint,
 };
-pub use limits::{Limits, Rate};
+pub use limits::{Limits, Rate, TOKEN_GRACE};
 pub use logic::{
     Breaker, Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, Webhook, WhenFull,
 };

@@ -1,5 +1,9 @@
 //! `spec.auth`.
 
+mod jwt;
+
+pub use jwt::{Algorithm, Jwt, JwtKey};
+
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,24 +25,6 @@ pub struct Auth {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub api_keys: Vec<SecretKeyRef>,
-}
-
-/// How tokens are checked.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Jwt {
-    /// The secret that signs the tokens (HS256). A changed Secret rolls the pods.
-    pub hmac_secret_ref: SecretKeyRef,
-
-    /// The `aud` that a token must carry. Absent: not looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
-    pub audience: Option<String>,
-
-    /// The `iss` that a token must carry. Absent: not looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
-    pub issuer: Option<String>,
 }
 
 /// One key of a Secret in the same namespace.

@@ -5,6 +5,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+/// The default of `tokenGrace`.
+pub const TOKEN_GRACE: &str = "25s";
+
 /// Bounds that protect an instance from its clients.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,6 +42,13 @@ pub struct Limits {
     /// How many messages one client may send: publishes, sends and calls. Past it they are refused for now.
     #[serde(default)]
     pub rate: Rate,
+
+    /// How long after the end of its token, or that of a subscription, a client may bring a new one before what it stands
+    /// for ends, such as `25s`. Clients ask for a new token when the old one expires, so `0s` leaves them no time.
+    #[serde(default = "token_grace")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = rules::duration_or_none())]
+    pub token_grace: String,
 }
 
 /// How many messages a client may send.
@@ -66,6 +76,7 @@ impl Default for Limits {
             channels_per_client: channels_per_client(),
             channel_length: channel_length(),
             rate: Rate::default(),
+            token_grace: token_grace(),
         }
     }
 }
@@ -80,6 +91,10 @@ fn outbox_size() -> Quantity {
 
 fn channels_per_client() -> u32 {
     128
+}
+
+fn token_grace() -> String {
+    TOKEN_GRACE.into()
 }
 
 fn channel_length() -> u32 {

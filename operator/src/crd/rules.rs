@@ -5,6 +5,7 @@
 
 use kube::core::{Message, Rule};
 
+pub(super) mod auth;
 pub(super) mod endpoints;
 pub(super) mod logic;
 
@@ -54,6 +55,19 @@ pub(super) fn duration() -> Rule {
         message: Some(Message::Expression(
             "\"'\" + self + \"' is not a duration: write a whole number above 0, of six digits at most, and one of \
              ms, s, m, h, for example 25s or 500ms\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
+/// For a duration that may also be none at all.
+pub(super) fn duration_or_none() -> Rule {
+    Rule {
+        rule: IS_DURATION.into(),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' is not a duration: write a whole number of six digits at most, and one of ms, s, m, h, for \
+             example 25s, or 0s for none\""
                 .into(),
         )),
         ..Rule::default()

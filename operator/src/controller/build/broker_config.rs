@@ -1,16 +1,17 @@
 //! `broker.yaml` as the broker reads it. The field names are the broker's; its tests load what the golden files hold.
 
+mod auth;
 mod endpoints;
 mod logic;
 
 use super::{
     Names,
-    broker_pod::{ADMIN_PORT, CLIENT_PORT, api_key_files, settings_file},
+    broker_pod::{ADMIN_PORT, CLIENT_PORT, settings_file},
     redis_stateful_set::REDIS_PORT,
 };
 use crate::{
     controller::{
-        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, TLS_CERT_FILE, TLS_KEY_FILE},
+        secrets::{REDIS_PASSWORD_FILE, TLS_CERT_FILE, TLS_KEY_FILE},
         validate::{Valid, ValidRedis},
     },
     crd::{self, LogFormat, LogLevel, PresenceRule, PublishRule, SubscribeRule},
@@ -23,10 +24,10 @@ pub(super) struct BrokerConfig<'a> {
     client: Client<'a>,
     admin: Admin,
     endpoints: endpoints::Endpoints<'a>,
-    auth: Auth<'a>,
+    auth: auth::Auth<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<Channels<'a>>,
-    limits: Limits,
+    limits: Limits<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logic: Option<logic::Logic<'a>>,
     redis: Redis<'a>,
@@ -56,23 +57,6 @@ struct Admin {
 }
 
 #[derive(Serialize)]
-struct Auth<'a> {
-    anonymous: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jwt: Option<Jwt<'a>>,
-    api_key_files: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Jwt<'a> {
-    hmac_secret_file: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    audience: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issuer: Option<&'a str>,
-}
-
-#[derive(Serialize)]
 struct Channels<'a> {
     namespaces: Vec<Namespace<'a>>,
 }
@@ -89,7 +73,7 @@ struct Namespace<'a> {
 }
 
 #[derive(Serialize)]
-struct Limits {
+struct Limits<'a> {
     message_size: u64,
     outbox_size: u64,
     connections: u32,
@@ -97,6 +81,8 @@ struct Limits {
     channel_length: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_grace: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -143,15 +129,7 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
         },
         admin: Admin { address: format!("0.0.0.0:{ADMIN_PORT}") },
         endpoints: endpoints::endpoints(&spec.endpoints),
-        auth: Auth {
-            anonymous: spec.auth.anonymous,
-            jwt: spec.auth.jwt.as_ref().map(|jwt| Jwt {
-                hmac_secret_file: settings_file(JWT_FILE),
-                audience: jwt.audience.as_deref(),
-                issuer: jwt.issuer.as_deref(),
-            }),
-            api_key_files: api_key_files(cluster),
-        },
+        auth: auth::auth(cluster),
         channels: channels(cluster),
         limits: Limits {
             message_size: cluster.message_size,
@@ -160,6 +138,7 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
             channels_per_client: spec.limits.channels_per_client,
             channel_length: spec.limits.channel_length,
             rate: rate(spec.limits.rate),
+            token_grace: Some(spec.limits.token_grace.as_str()).filter(|grace| *grace != crd::TOKEN_GRACE),
         },
         logic: logic::logic(cluster),
         redis: redis(cluster),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     controller::{
-        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, api_key_file, tls_uses, webhook_uses},
+        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, api_key_file, jwt_key_uses, tls_uses, webhook_uses},
         validate::{Valid, ValidRedis},
     },
     crd::{Endpoints, ImagePullPolicy, SecretKeyRef},
@@ -213,12 +213,12 @@ fn settings(cluster: &Valid) -> Volume {
         ..VolumeProjection::default()
     };
     let mut sources = vec![config];
-    if let Some(jwt) = &cluster.spec.auth.jwt {
-        sources.push(secret(&jwt.hmac_secret_ref, JWT_FILE));
-    }
+    let hmac = cluster.spec.auth.jwt.as_ref().and_then(|jwt| jwt.hmac_secret_ref.as_ref());
+    sources.extend(hmac.map(|reference| secret(reference, JWT_FILE)));
     sources.extend(api_keys(cluster).map(|(path, key)| secret(&key, &path)));
     sources.extend(redis_password(cluster).map(|reference| secret(&reference, REDIS_PASSWORD_FILE)));
-    let others = webhook_uses(&cluster.spec).chain(tls_uses(&cluster.spec));
+    let others =
+        webhook_uses(&cluster.spec).chain(tls_uses(&cluster.spec)).chain(jwt_key_uses(&cluster.spec));
     sources.extend(others.map(|used| secret(&used.reference, &used.file)));
     Volume {
         name: SETTINGS.into(),

@@ -14,6 +14,12 @@ pub enum Holds {
     Certificates,
     /// A private key in PEM.
     PrivateKey,
+    /// A secret that tokens are signed with.
+    SharedSecret,
+    /// A public key in PEM, or a certificate with one.
+    PublicKey,
+    /// A JWKS document of public keys and secrets.
+    KeySet,
 }
 
 impl Holds {
@@ -33,8 +39,31 @@ impl Holds {
                 .then_some("is no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----"),
             Holds::PrivateKey => (!text.contains("PRIVATE KEY-----"))
                 .then_some("is no private key in PEM, which begins with -----BEGIN PRIVATE KEY-----"),
+            Holds::SharedSecret if text.contains(BEGIN) => {
+                Some("is a PEM and no secret: name it in publicKeyRef")
+            }
+            Holds::SharedSecret => None,
+            Holds::PublicKey if text.contains("PRIVATE KEY-----") => {
+                Some("is a private key, which is not for brokers: put the public one there")
+            }
+            Holds::PublicKey if text.contains(BEGIN) => None,
+            Holds::PublicKey => Some("is no public key in PEM, which begins with -----BEGIN PUBLIC KEY-----"),
+            Holds::KeySet => key_set(text),
         }
     }
+}
+
+const BEGIN: &str = "-----BEGIN ";
+
+fn key_set(text: &str) -> Option<&'static str> {
+    let Ok(document) = serde_json::from_str::<serde_json::Value>(text) else { return Some("is not JSON") };
+    let Some(keys) = document["keys"].as_array() else {
+        return Some("is no JWKS document, which is {\"keys\": [...]}");
+    };
+    // The private part of an RSA, EC or OKP key (RFC 7518, section 6; RFC 8037).
+    keys.iter()
+        .any(|key| !key["d"].is_null())
+        .then_some("has a private key, which is not for brokers: take d out")
 }
 
 /// One key of a Secret that a field names.
@@ -87,6 +116,8 @@ pub const JWT_FILE: &str = "secrets/jwt/hmac";
 /// The file of Redis' password.
 pub const REDIS_PASSWORD_FILE: &str = "secrets/redis/password";
 
+/// The file of the JWKS document.
+pub const JWKS_FILE: &str = "secrets/jwt/jwks.json";
 /// The file of the certificate that clients are shown.
 pub const TLS_CERT_FILE: &str = "secrets/tls/tls.crt";
 /// The file of its private key.
@@ -105,6 +136,35 @@ pub fn webhook_secret_file(module: usize) -> String {
 /// The file of the certificates that the receiver's is verified with.
 pub fn webhook_ca_file(module: usize) -> String {
     format!("secrets/webhooks/{module}/ca.crt")
+}
+
+/// The file of an entry of `auth.jwt.keys`.
+pub fn jwt_key_file(index: usize) -> String {
+    format!("secrets/jwt/keys/{index}")
+}
+
+/// Those of the keys of tokens that running brokers read again.
+pub fn jwt_key_uses(spec: &BrokerClusterSpec) -> Vec<SecretUse> {
+    let Some(jwt) = &spec.auth.jwt else { return Vec::new() };
+    let mut uses = Vec::new();
+    for (i, key) in jwt.keys.iter().enumerate() {
+        let kinds = [
+            ("secretRef", &key.secret_ref, Holds::SharedSecret),
+            ("publicKeyRef", &key.public_key_ref, Holds::PublicKey),
+        ];
+        for (name, reference, holds) in kinds {
+            let field = format!("spec.auth.jwt.keys[{i}].{name}");
+            let reference = reference.iter();
+            uses.extend(
+                reference.map(|reference| SecretUse::new(field.clone(), reference, jwt_key_file(i), holds)),
+            );
+        }
+    }
+    let jwks = jwt.jwks_ref.iter();
+    uses.extend(
+        jwks.map(|reference| SecretUse::new("spec.auth.jwt.jwksRef", reference, JWKS_FILE, Holds::KeySet)),
+    );
+    uses.into_iter().map(SecretUse::read_again).collect()
 }
 
 /// Those of TLS.
@@ -137,8 +197,8 @@ pub fn webhook_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse>
 /// All of them.
 pub fn secret_uses(spec: &BrokerClusterSpec) -> Vec<SecretUse> {
     let mut uses = Vec::new();
-    if let Some(jwt) = &spec.auth.jwt {
-        uses.push(SecretUse::new("spec.auth.jwt.hmacSecretRef", &jwt.hmac_secret_ref, JWT_FILE, Holds::Text));
+    if let Some(secret) = spec.auth.jwt.as_ref().and_then(|jwt| jwt.hmac_secret_ref.as_ref()) {
+        uses.push(SecretUse::new("spec.auth.jwt.hmacSecretRef", secret, JWT_FILE, Holds::Text));
     }
     for (i, key) in spec.auth.api_keys.iter().enumerate() {
         uses.push(SecretUse::new(format!("spec.auth.apiKeys[{i}]"), key, api_key_file(i), Holds::ApiKey));
@@ -150,6 +210,7 @@ pub fn secret_uses(spec: &BrokerClusterSpec) -> Vec<SecretUse> {
     }
     uses.extend(webhook_uses(spec));
     uses.extend(tls_uses(spec));
+    uses.extend(jwt_key_uses(spec));
     uses
 }
 
@@ -164,6 +225,18 @@ mod tests {
         assert_eq!(Holds::Text.problem(b"\r\n"), Some("is empty"));
         assert!(Holds::ApiKey.problem(b"two words").unwrap().contains("white space"));
         assert_eq!(Holds::Certificates.problem(b"-----BEGIN CERTIFICATE-----\nMII="), None);
+        let secret = Holds::SharedSecret;
+        assert_eq!(secret.problem(b"secret"), None);
+        assert!(secret.problem(b"-----BEGIN PUBLIC KEY-----").unwrap().contains("publicKeyRef"));
+        let public = Holds::PublicKey;
+        assert_eq!(public.problem(b"-----BEGIN PUBLIC KEY-----"), None);
+        assert!(public.problem(b"-----BEGIN PRIVATE KEY-----").unwrap().contains("put the public one"));
+        assert!(public.problem(b"MII=").unwrap().contains("-----BEGIN PUBLIC KEY-----"));
+        let set = Holds::KeySet;
+        assert_eq!(set.problem(br#"{"keys": [{"kty": "oct", "k": "AA"}]}"#), None);
+        assert_eq!(set.problem(b"keys:"), Some("is not JSON"));
+        assert!(set.problem(b"[]").unwrap().contains("is no JWKS"));
+        assert!(set.problem(br#"{"keys": [{"kty": "EC", "d": "AA"}]}"#).unwrap().contains("private key"));
         assert_eq!(Holds::PrivateKey.problem(b"-----BEGIN EC PRIVATE KEY-----"), None);
         assert!(Holds::PrivateKey.problem(b"-----BEGIN CERTIFICATE-----").unwrap().contains("private"));
         assert!(Holds::Certificates.problem(b"MII=").unwrap().contains("PEM"));

@@ -26,6 +26,8 @@ fn managed(redis: Value) -> Value {
 async fn every_wrong_field_is_refused_with_what_to_write_instead() {
     let fixture = Fixture::new().await;
     let namespaces = |list: Value| with("channels", json!({"namespaces": list}));
+    let key = |name: &str| json!({"name": name, "key": "k"});
+    let jwt = |settings: Value| with("auth", json!({"jwt": settings}));
     let endpoints = |list: Value| with("endpoints", list);
     let modules = |list: Value| with("logic", json!({"modules": list}));
     let webhook = |settings: Value| modules(json!([{"name": "a", "webhook": settings}]));
@@ -208,7 +210,26 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             modules(json!([{"name": "a", "broadcaster": {}, "queue": 0}])),
             "should be greater than or equal to 1",
         ),
-        (with("auth", json!({"jwt": {}})), "hmacSecretRef: Required value"),
+        (with("auth", json!({"jwt": {}})), "write hmacSecretRef, keys or jwksRef"),
+        (jwt(json!({"keys": []})), "write hmacSecretRef, keys or jwksRef"),
+        (jwt(json!({"hmacSecretRef": {"name": "a"}})), "key: Required value"),
+        (jwt(json!({"jwksRef": {"key": "a"}})), "name: Required value"),
+        (jwt(json!({"keys": [{"id": "a"}]})), "write one of secretRef"),
+        (jwt(json!({"keys": [{"secretRef": key("a"), "publicKeyRef": key("b")}]})), "write one of secretRef"),
+        (
+            jwt(json!({"keys": [{"id": "a", "secretRef": key("a")}, {"id": "a", "secretRef": key("b")}]})),
+            "two keys have the same id",
+        ),
+        (
+            jwt(json!({"keys": [{"algorithm": "RS256", "secretRef": key("a")}]})),
+            "HS256, HS384 and HS512 go with secretRef",
+        ),
+        (
+            jwt(json!({"keys": [{"algorithm": "HS256", "publicKeyRef": key("a")}]})),
+            "HS256, HS384 and HS512 go with secretRef",
+        ),
+        (jwt(json!({"keys": [{"algorithm": "none", "secretRef": key("a")}]})), "supported values: \"HS256\""),
+        (with("limits", json!({"tokenGrace": "25"})), "'25' is not a duration: write a whole number of six"),
         (with("auth", json!({"apiKeys": [{"name": "", "key": "k"}]})), "name"),
         (with("drain", json!({"gracePeriodSeconds": 0})), "gracePeriodSeconds must be between 1 and 3600"),
         (with("disruptionBudget", json!({"maxUnavailable": 0})), "a number from 1 or a percentage"),

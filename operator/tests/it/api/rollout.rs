@@ -1,7 +1,10 @@
 //! What rolls the pods: settings and Secrets, and nothing else.
 
 use super::fixture::{Fixture, condition, reason, until};
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Pod, Secret},
+};
 use kube::{
     ResourceExt,
     api::{DeleteParams, PostParams},
@@ -49,6 +52,45 @@ async fn a_missing_secret_is_named_and_its_arrival_and_change_are_noticed() {
     let first = hash(&fixture).await;
     fixture.secret("tokens", "hmac", "second").await;
     until("the pods roll", async || hash(&fixture).await != first).await;
+}
+
+#[tokio::test]
+async fn keys_that_brokers_read_again_do_not_roll_the_pods() {
+    let fixture = Fixture::new().await;
+    let _operator = fixture.operator().await;
+    let spec = json!({
+        "endpoints": {"tls": {"secretName": "cert"}},
+        "auth": {"jwt": {
+            "keys": [{"secretRef": {"name": "tokens", "key": "one"}}],
+            "jwksRef": {"name": "identity", "key": "jwks.json"},
+        }},
+        "redis": {"managed": {"storage": {"emptyDir": {}}}},
+    });
+    fixture.secret("tokens", "one", "first").await;
+    fixture.secret("identity", "jwks.json", r#"{"keys": []}"#).await;
+    fixture.apply("chat", spec).await.expect("it is valid");
+    let told = async |what: &str, expected: &str| {
+        let told = |c: &BrokerCluster| {
+            condition(c, "Ready").is_some_and(|(_, _, message)| message.contains(expected))
+        };
+        fixture.cluster_until("chat", what, told).await;
+    };
+    told("told that the certificate is missing", "create secret tls cert --cert=FILE --key=FILE").await;
+    let pair = json!({"tls.crt": "-----BEGIN CERTIFICATE-----", "tls.key": "-----BEGIN PRIVATE KEY-----"});
+    let metadata = json!({"name": "cert", "namespace": fixture.namespace});
+    fixture
+        .create::<Secret>(json!({"metadata": metadata, "type": "kubernetes.io/tls", "stringData": pair}))
+        .await;
+    until("the StatefulSet is made", async || hash(&fixture).await.is_some()).await;
+    let first = hash(&fixture).await;
+
+    fixture.secret("tokens", "one", "second").await;
+    fixture.secret("identity", "jwks.json", "broken").await;
+    told("told that the document is broken", "is not JSON").await;
+    fixture.secret("identity", "jwks.json", r#"{"keys": [{"kty": "oct"}]}"#).await;
+    let mended = |c: &BrokerCluster| reason(c, "Ready").is_some_and(|reason| reason != "SecretMissing");
+    fixture.cluster_until("chat", "applied again", mended).await;
+    assert_eq!(hash(&fixture).await, first, "brokers take up other keys by themselves");
 }
 
 #[tokio::test]
