@@ -26,7 +26,7 @@ pub use docs::markdown;
 pub use endpoints::{
     Endpoints, HttpEndpoint, SseEndpoint, TcpEndpoint, Tls, TlsVersion, UdpEndpoint, WebsocketEndpoint,
 };
-pub use limits::{Limits, Rate, TOKEN_GRACE};
+pub use limits::{HANDSHAKES, Limits, Rate, TOKEN_GRACE};
 pub use logic::{
     Breaker, Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, Webhook, WhenFull,
 };

@@ -5,6 +5,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+/// The default of `handshakes`.
+pub const HANDSHAKES: u32 = 1024;
+
 /// The default of `tokenGrace`.
 pub const TOKEN_GRACE: &str = "25s";
 
@@ -28,6 +31,19 @@ pub struct Limits {
     #[serde(default)]
     #[schemars(range(min = 0, max = 10_000_000))]
     pub connections: u32,
+
+    /// How many clients one instance takes from one address, and as many connections that have not become one yet. 0: no
+    /// limit. Of IPv6, all addresses with the same first 64 bits are one. Leave it at 0 where nodes or proxies put their
+    /// own address in the place of the clients'.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub connections_per_address: u32,
+
+    /// How many connections one instance keeps that have not sent the head of their first request yet. When there are as
+    /// many, the newest is closed. 0: no limit.
+    #[serde(default = "handshakes")]
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub handshakes: u32,
 
     /// How many channels one client may be subscribed to.
     #[serde(default = "channels_per_client")]
@@ -73,6 +89,8 @@ impl Default for Limits {
             message_size: message_size(),
             outbox_size: outbox_size(),
             connections: 0,
+            connections_per_address: 0,
+            handshakes: handshakes(),
             channels_per_client: channels_per_client(),
             channel_length: channel_length(),
             rate: Rate::default(),
@@ -91,6 +109,10 @@ fn outbox_size() -> Quantity {
 
 fn channels_per_client() -> u32 {
     128
+}
+
+fn handshakes() -> u32 {
+    HANDSHAKES
 }
 
 fn token_grace() -> String {

@@ -77,6 +77,10 @@ struct Limits<'a> {
     message_size: u64,
     outbox_size: u64,
     connections: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections_per_address: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshakes: Option<u32>,
     channels_per_client: u32,
     channel_length: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +139,8 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
             message_size: cluster.message_size,
             outbox_size: cluster.outbox_size,
             connections: spec.limits.connections,
+            connections_per_address: Some(spec.limits.connections_per_address).filter(|limit| *limit > 0),
+            handshakes: Some(spec.limits.handshakes).filter(|limit| *limit != crd::HANDSHAKES),
             channels_per_client: spec.limits.channels_per_client,
             channel_length: spec.limits.channel_length,
             rate: rate(spec.limits.rate),
