@@ -24,14 +24,15 @@ pub use auth::{Algorithm, Auth, Jwt, JwtKey, SecretKeyRef};
 pub use channels::{Channels, Namespace, PresenceRule, PublishRule, SubscribeRule};
 pub use docs::markdown;
 pub use endpoints::{
-    Endpoints, HttpEndpoint, SseEndpoint, TcpEndpoint, Tls, TlsVersion, UdpEndpoint, WebsocketEndpoint,
+    Endpoints, HttpEndpoint, ProxyProtocol, SseEndpoint, TcpEndpoint, Tls, TlsVersion, UdpEndpoint,
+    WebsocketEndpoint,
 };
 pub use limits::{HANDSHAKES, Limits, Rate, TOKEN_GRACE};
 pub use logic::{
     Breaker, Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, Webhook, WhenFull,
 };
 pub use operation::{DisruptionBudget, Drain, Log, LogFormat, LogLevel, Monitoring};
-pub use pods::{ImagePullPolicy, PodTemplate, Service, ServiceType};
+pub use pods::{ExternalTrafficPolicy, ImagePullPolicy, PodTemplate, Service, ServiceType};
 pub use redis::{
     EmptyDirStorage, ExternalRedis, ManagedRedis, PersistentStorage, Redis, RedisStorage, Topology,
 };

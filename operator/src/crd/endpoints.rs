@@ -1,10 +1,12 @@
 //! `spec.endpoints`.
 
+mod proxy_protocol;
 mod sse;
 mod tcp;
 mod tls;
 mod udp;
 
+pub use proxy_protocol::ProxyProtocol;
 pub use sse::SseEndpoint;
 pub use tcp::TcpEndpoint;
 pub use tls::{Tls, TlsVersion};
@@ -48,6 +50,10 @@ pub struct Endpoints {
     /// plainly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+
+    /// Proxies that say for whom they connect to port 8000.
+    #[serde(default)]
+    pub proxy_protocol: ProxyProtocol,
 
     /// The web origins whose pages may connect, such as `https://app.example.com` or `https://*.example.com`. Empty allows only pages of the same
     /// host as the endpoint; `*` allows any. Clients that are not browsers send no origin and are not affected.

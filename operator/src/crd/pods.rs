@@ -24,10 +24,17 @@ pub enum ImagePullPolicy {
 /// The Service that clients connect to.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::traffic_from_outside())]
 pub struct Service {
     /// How it is reached: inside the cluster, on a port of every node, or by a load balancer of the cloud.
     #[serde(rename = "type", default)]
     pub type_: ServiceType,
+
+    /// Whether nodes pass connections from outside on to other nodes. `Cluster`: they do, and put their own address in the
+    /// place of the client's. `Local`: they do not, so that clients keep their address, and only nodes with a broker take
+    /// connections.
+    #[serde(default)]
+    pub external_traffic_policy: ExternalTrafficPolicy,
 
     /// Annotations for the Service, such as a load balancer's settings.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -47,6 +54,16 @@ pub enum ServiceType {
     NodePort,
     /// By a load balancer of the cloud as well.
     LoadBalancer,
+}
+
+/// Whether nodes pass connections from outside on to other nodes.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum ExternalTrafficPolicy {
+    /// They do.
+    #[default]
+    Cluster,
+    /// They do not.
+    Local,
 }
 
 /// The brokers' pods.

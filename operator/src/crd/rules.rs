@@ -207,6 +207,14 @@ pub(super) fn max_unavailable() -> Rule {
     )
 }
 
+pub(super) fn traffic_from_outside() -> Rule {
+    rule(
+        "self.externalTrafficPolicy == 'Cluster' || self.type != 'ClusterIP'",
+        "externalTrafficPolicy is for a Service that is reached from outside: write type: LoadBalancer or type: NodePort, or \
+         leave it out",
+    )
+}
+
 pub(super) fn reserved_containers() -> Rule {
     rule(
         "self.all(c, c.name != 'broker')",

@@ -42,6 +42,8 @@ struct Client<'a> {
     allowed_origins: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy_protocol: Option<&'a crd::ProxyProtocol>,
 }
 
 #[derive(Serialize)]
@@ -130,6 +132,7 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
                 key_file: settings_file(TLS_KEY_FILE),
                 min_version: tls.min_version,
             }),
+            proxy_protocol: Some(&spec.endpoints.proxy_protocol).filter(|proxies| proxies.enabled),
         },
         admin: Admin { address: format!("0.0.0.0:{ADMIN_PORT}") },
         endpoints: endpoints::endpoints(&spec.endpoints),

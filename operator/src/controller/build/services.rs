@@ -7,7 +7,10 @@ use super::{
     ports::Port,
     redis_stateful_set::REDIS_PORT,
 };
-use crate::{controller::validate::Valid, crd::ServiceType};
+use crate::{
+    controller::validate::Valid,
+    crd::{ExternalTrafficPolicy, ServiceType},
+};
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
 /// The Service that clients connect to.
@@ -25,7 +28,12 @@ pub(super) fn client(cluster: &Valid) -> Service {
     );
     let annotations = cluster.spec.service.annotations.clone();
     service.metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
-    service.spec.get_or_insert_default().type_ = Some(type_.into());
+    let spec = service.spec.get_or_insert_default();
+    spec.type_ = Some(type_.into());
+    // `Cluster` is what Kubernetes does by itself, where it has a meaning.
+    if cluster.spec.service.external_traffic_policy == ExternalTrafficPolicy::Local {
+        spec.external_traffic_policy = Some("Local".into());
+    }
     service
 }
 

@@ -108,3 +108,20 @@ pub(in crate::crd) fn allowed_origins() -> Rule {
          https://app.example.com or https://*.example.com; write '*' alone to allow any",
     )
 }
+
+pub(in crate::crd) fn trusted_proxies() -> Rule {
+    rule(
+        "!self.enabled || (has(self.trusted) && self.trusted.size() > 0)",
+        "proxyProtocol is enabled and trusts no proxy: list the networks that your proxies connect from, for example \
+         trusted: [10.0.0.0/8]",
+    )
+}
+
+/// Networks, or single addresses.
+pub(in crate::crd) fn networks() -> Rule {
+    rule(
+        "self.all(n, isCIDR(n) || isIP(n))",
+        "an entry of trusted is not a network: write an address and the length of its prefix, for example 10.0.0.0/8 or \
+         fd00::/8",
+    )
+}

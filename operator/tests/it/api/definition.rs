@@ -127,6 +127,9 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         (endpoints(json!({"tcp": {"pingInterval": "25"}})), "write 1s or more, for example 25s, or 0s"),
         (endpoints(json!({"tcp": {"pingInterval": "1500ms"}})), "'1500ms' is no whole number of seconds"),
         (endpoints(json!({"tcp": {"pingInterval": "5s"}})), "pongTimeout must be less than pingInterval"),
+        (endpoints(json!({"proxyProtocol": {"enabled": true}})), "trusted: [10.0.0.0/8]"),
+        (endpoints(json!({"proxyProtocol": {"trusted": ["10.0.0.0/33"]}})), "for example 10.0.0.0/8 or"),
+        (endpoints(json!({"proxyProtocol": {"trusted": ["proxy"]}})), "for example 10.0.0.0/8 or"),
         (endpoints(json!({"tls": {}})), "secretName: Required value"),
         (endpoints(json!({"tls": {"secretName": ""}})), "secretName"),
         (
@@ -247,6 +250,10 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         (
             with("service", json!({"type": "ExternalName"})),
             "supported values: \"ClusterIP\", \"NodePort\", \"LoadBalancer\"",
+        ),
+        (
+            with("service", json!({"externalTrafficPolicy": "Local"})),
+            "write type: LoadBalancer or type: NodePort",
         ),
         (
             with("podTemplate", json!({"containers": [{"name": "broker", "image": "x"}]})),
