@@ -4,7 +4,7 @@ mod uses;
 
 pub use uses::{
     Holds, JWKS_FILE, JWT_FILE, REDIS_PASSWORD_FILE, SecretUse, TLS_CERT_FILE, TLS_KEY_FILE, api_key_file,
-    jwt_key_file, jwt_key_uses, secret_uses, tls_uses, webhook_ca_file, webhook_secret_file, webhook_uses,
+    further_uses, jwt_key_file, secret_uses, webhook_ca_file, webhook_secret_file,
 };
 
 use sha2::{Digest, Sha256};

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     controller::{
-        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, api_key_file, jwt_key_uses, tls_uses, webhook_uses},
+        secrets::{JWT_FILE, REDIS_PASSWORD_FILE, api_key_file, further_uses},
         validate::{Valid, ValidRedis},
     },
     crd::{Endpoints, ImagePullPolicy, SecretKeyRef},
@@ -217,9 +217,7 @@ fn settings(cluster: &Valid) -> Volume {
     sources.extend(hmac.map(|reference| secret(reference, JWT_FILE)));
     sources.extend(api_keys(cluster).map(|(path, key)| secret(&key, &path)));
     sources.extend(redis_password(cluster).map(|reference| secret(&reference, REDIS_PASSWORD_FILE)));
-    let others =
-        webhook_uses(&cluster.spec).chain(tls_uses(&cluster.spec)).chain(jwt_key_uses(&cluster.spec));
-    sources.extend(others.map(|used| secret(&used.reference, &used.file)));
+    sources.extend(further_uses(&cluster.spec).map(|used| secret(&used.reference, &used.file)));
     Volume {
         name: SETTINGS.into(),
         projected: Some(ProjectedVolumeSource { sources: Some(sources), default_mode: Some(0o440) }),

@@ -144,7 +144,7 @@ pub fn jwt_key_file(index: usize) -> String {
 }
 
 /// Those of the keys of tokens that running brokers read again.
-pub fn jwt_key_uses(spec: &BrokerClusterSpec) -> Vec<SecretUse> {
+fn jwt_key_uses(spec: &BrokerClusterSpec) -> Vec<SecretUse> {
     let Some(jwt) = &spec.auth.jwt else { return Vec::new() };
     let mut uses = Vec::new();
     for (i, key) in jwt.keys.iter().enumerate() {
@@ -168,7 +168,7 @@ pub fn jwt_key_uses(spec: &BrokerClusterSpec) -> Vec<SecretUse> {
 }
 
 /// Those of TLS.
-pub fn tls_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
+fn tls_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
     let files =
         [("tls.crt", TLS_CERT_FILE, Holds::Certificates), ("tls.key", TLS_KEY_FILE, Holds::PrivateKey)];
     spec.endpoints.tls.iter().flat_map(move |tls| {
@@ -180,7 +180,7 @@ pub fn tls_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
 }
 
 /// Those of webhooks.
-pub fn webhook_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
+fn webhook_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
     let webhooks = spec.logic.modules.iter().enumerate();
     webhooks.filter_map(|(i, module)| Some((i, module.webhook.as_ref()?))).flat_map(|(i, webhook)| {
         let field = |name: &str| format!("spec.logic.modules[{i}].webhook.{name}");
@@ -192,6 +192,12 @@ pub fn webhook_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse>
         });
         secret.into_iter().chain(ca)
     })
+}
+
+/// Those that stand behind all others in the brokers' pods: a new order would be a new template, and roll the pods of every
+/// cluster that has them.
+pub fn further_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
+    webhook_uses(spec).chain(tls_uses(spec)).chain(jwt_key_uses(spec))
 }
 
 /// All of them.
@@ -208,15 +214,48 @@ pub fn secret_uses(spec: &BrokerClusterSpec) -> Vec<SecretUse> {
         let field = "spec.redis.external.passwordSecretRef";
         uses.push(SecretUse::new(field, password, REDIS_PASSWORD_FILE, Holds::Text));
     }
-    uses.extend(webhook_uses(spec));
-    uses.extend(tls_uses(spec));
-    uses.extend(jwt_key_uses(spec));
+    uses.extend(further_uses(spec));
     uses
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crd::BrokerCluster;
+    use std::collections::BTreeSet;
+
+    /// A cluster that has every field.
+    const EVERYTHING: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/everything/cluster.yaml"));
+
+    #[test]
+    fn each_has_a_file_of_its_own_and_only_some_are_read_again() {
+        let cluster: BrokerCluster = serde_yaml::from_str(EVERYTHING).unwrap();
+        let uses = secret_uses(&cluster.spec);
+        let files: BTreeSet<_> = uses.iter().map(|used| &used.file).collect();
+        assert_eq!(files.len(), uses.len(), "{files:?}");
+        let fields = |again: bool| {
+            let uses = uses.iter().filter(|used| used.read_again == again);
+            uses.map(|used| used.field.trim_start_matches("spec.")).collect::<Vec<_>>()
+        };
+        let at_the_start = [
+            "auth.jwt.hmacSecretRef",
+            "auth.apiKeys[0]",
+            "auth.apiKeys[1]",
+            "logic.modules[2].webhook.secretRef",
+            "logic.modules[2].webhook.caRef",
+        ];
+        assert_eq!(fields(false), at_the_start);
+        let again = [
+            "endpoints.tls.secretName",
+            "endpoints.tls.secretName",
+            "auth.jwt.keys[0].publicKeyRef",
+            "auth.jwt.keys[1].secretRef",
+            "auth.jwt.keys[2].publicKeyRef",
+            "auth.jwt.jwksRef",
+        ];
+        assert_eq!(fields(true), again);
+    }
 
     #[test]
     fn what_a_broker_would_refuse_is_known() {
