@@ -60,11 +60,16 @@ pub struct Brokers<'a> {
 impl<'a> Brokers<'a> {
     /// Creates one and waits until it is ready.
     pub async fn create(lab: &'a Lab, name: &str, spec: Value) -> Result<Self> {
-        let brokers = Self { lab, name: name.to_owned(), api: api(&lab.client, &lab.namespace) };
+        let brokers = Self::named(lab, name);
         let object = DynamicObject::new(name, &resource()).data(json!({"spec": spec}));
         brokers.api.create(&PostParams::default(), &object).await.context("create the BrokerCluster")?;
         brokers.settled(LONG).await?;
         Ok(brokers)
+    }
+
+    /// One that the test has applied, or is about to.
+    pub fn named(lab: &'a Lab, name: &str) -> Self {
+        Self { lab, name: name.to_owned(), api: api(&lab.client, &lab.namespace) }
     }
 
     /// The status as it is now.

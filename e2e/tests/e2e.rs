@@ -4,6 +4,7 @@ mod configuration;
 mod definition;
 mod failures;
 mod foreign;
+mod logic;
 mod messages;
 mod objects;
 mod scaling;

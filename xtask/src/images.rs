@@ -22,6 +22,8 @@ pub(crate) const OPERATOR: Image = Image("operator");
 pub(crate) const PAUSE: Image = Image("pause");
 pub(crate) const PROMETHEUS: Image = Image("prometheus");
 pub(crate) const REDIS: Image = Image("redis");
+/// Node.js, for what the tests run beside the brokers.
+pub(crate) const NODE: Image = Image("node");
 
 /// What `up` installs.
 pub(crate) const ALL: [Image; 4] = [BROKER, OPERATOR, REDIS, PROMETHEUS];
@@ -142,6 +144,7 @@ fn inputs(paths: &Paths, image: Image) -> Result<(PathBuf, Vec<Input>)> {
         OPERATOR => (paths.root.join("operator/Containerfile"), vec![("operator", release("operator"))]),
         PAUSE => (local("pause"), vec![("pause", paths.bin("pause"))]),
         BASE => (local("base"), vec![("base.tar", rootfs::file(paths, "base"))]),
+        NODE => (local("node"), vec![("node.tar", rootfs::file(paths, "node"))]),
         REDIS => (local("redis"), vec![("redis.tar", rootfs::file(paths, "redis"))]),
         PROMETHEUS => {
             let root = ("prometheus.tar", rootfs::file(paths, "prometheus"));

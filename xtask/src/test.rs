@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::cluster::{Cluster, Wanted};
+use crate::images;
 use crate::paths::Paths;
 use crate::steps::{Shown, Step, Steps};
 use crate::terminal::{elapsed, say};
@@ -143,7 +144,9 @@ fn on_a_cluster<'a>(
     totals: &mut Totals,
 ) -> Result<()> {
     cluster::down(steps, cluster)?;
-    up::switchboard_ready(steps, paths, cluster, Wanted::default())?;
+    let state = up::switchboard_ready(steps, paths, cluster, Wanted::default())?;
+    images::ensure(steps, paths, &[images::NODE])?;
+    images::import(steps, cluster, &state, &[images::NODE])?;
     up::system(steps, &up::Target::local(paths, cluster))?;
     // Nothing leads out of the cluster's network: what the tests need from outside is fetched before.
     steps.run("npm clients", |step| {
@@ -154,6 +157,7 @@ fn on_a_cluster<'a>(
     for suite in suites {
         let mut inside = cluster.inside();
         inside.env("KUBECTL", programs::kubectl(paths)).env("AUDIT_LOG", cluster.audit_log());
+        inside.env("NODE_IMAGE", images::NODE.reference());
         // The errors name what was waited for; where in the test runtime that was tells nothing.
         inside.env("RUST_LIB_BACKTRACE", "0");
         // One after another: the tests measure how long things take. What each saw is kept in the log.

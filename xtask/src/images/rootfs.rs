@@ -7,14 +7,15 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-use super::{BROKER, Image, OPERATOR, PROMETHEUS, REDIS};
+use super::{BROKER, Image, NODE, OPERATOR, PROMETHEUS, REDIS};
 use crate::paths::Paths;
 use crate::steps::Step;
 
 /// The packages of each file system. The base has the C library that the binaries were linked with:
 /// it is made from the release that this machine runs.
-const ROOTS: [(&str, &str); 3] = [
+const ROOTS: [(&str, &str); 4] = [
     ("base", "base-files,base-passwd,ca-certificates,coreutils,dash,libc6,libgcc-s1,tzdata"),
+    ("node", "base-files,base-passwd,coreutils,dash,nodejs"),
     ("redis", "base-files,base-passwd,coreutils,dash,redis-server,redis-tools"),
     ("prometheus", "base-files,base-passwd,ca-certificates,coreutils,dash,prometheus,tzdata"),
 ];
@@ -44,6 +45,7 @@ pub(super) fn file(paths: &Paths, name: &str) -> PathBuf {
 pub(super) fn ensure(step: &Step, paths: &Paths, images: &[Image]) -> Result<()> {
     let wanted = |root: &str| match root {
         "base" => images.contains(&BROKER) || images.contains(&OPERATOR),
+        "node" => images.contains(&NODE),
         "redis" => images.contains(&REDIS),
         _ => images.contains(&PROMETHEUS),
     };
