@@ -48,6 +48,7 @@ pub mod drain;
 pub mod keyring;
 pub mod metrics;
 pub mod pattern;
+pub(crate) mod post;
 pub mod telemetry;
 
 #[cfg(any(test, switchboard_fuzz))]

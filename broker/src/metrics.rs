@@ -17,7 +17,7 @@ pub use labels::{
     ApiMethod, ClientCommand, DeliveryFailure, Direction, EnvelopeDrop, LogicRun, Origin, PublishFailure,
     RedisCommand, Rejection, Source,
 };
-pub use webhook::{WebhookAction, WebhookAttempt, WebhookMetrics};
+pub use webhook::{PostMetrics, WebhookAction, WebhookAttempt, WebhookMetrics};
 
 use crate::endpoint::Disconnect;
 

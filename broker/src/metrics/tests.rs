@@ -7,7 +7,7 @@ fn every_metric_has_its_name_and_labels() {
     let metrics = Metrics::new();
     let websocket = metrics.endpoint("websocket");
     websocket.connections.inc();
-    metrics.webhook("game").breaker.set(1);
+    metrics.webhook("game").posts.breaker.set(1);
     let text = metrics.encode();
     for line in [
         concat!("switchboard_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),

@@ -37,12 +37,19 @@ label! {
 /// The metrics of one webhook.
 #[derive(Clone, Debug)]
 pub struct WebhookMetrics {
-    /// Its POSTs; each retry counts.
-    pub attempts: Counters<WebhookAttempt>,
+    /// Its POSTs.
+    pub posts: PostMetrics,
     /// Answers that are no replies, so that nothing of them was done.
     pub bad_replies: prometheus::IntCounter,
     /// What its replies asked for.
     pub actions: Counters<WebhookAction>,
+}
+
+/// The metrics of the POSTs to one receiver.
+#[derive(Clone, Debug)]
+pub struct PostMetrics {
+    /// What became of them; each retry counts.
+    pub attempts: Counters<WebhookAttempt>,
     /// 0 while it is called, 1 while it is left alone, 2 while one call tries whether it is back.
     pub breaker: IntGauge,
 }
@@ -85,10 +92,12 @@ impl Webhooks {
     pub(super) fn of(&self, module: &str) -> WebhookMetrics {
         use super::Label;
         WebhookMetrics {
-            attempts: Counters::of(&self.attempts, |outcome: WebhookAttempt| [module, outcome.as_str()]),
+            posts: PostMetrics {
+                attempts: Counters::of(&self.attempts, |outcome: WebhookAttempt| [module, outcome.as_str()]),
+                breaker: self.breaker.with_label_values(&[module]),
+            },
             bad_replies: self.bad_replies.with_label_values(&[module]),
             actions: Counters::of(&self.actions, |outcome: WebhookAction| [module, outcome.as_str()]),
-            breaker: self.breaker.with_label_values(&[module]),
         }
     }
 }

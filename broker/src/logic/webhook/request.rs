@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use aws_lc_rs::hmac;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -11,16 +9,8 @@ use uuid::Uuid;
 use crate::{
     logic::Context,
     message::{ClientId, Message, MessageId, Source},
+    post::Parcel,
 };
-
-/// Messages on their way to the receiver: the same through all retries.
-#[derive(Debug)]
-pub(super) struct Delivery {
-    /// Their identity together: a receiver that knows it has handled them.
-    pub(super) id: Uuid,
-    /// The JSON.
-    pub(super) body: Bytes,
-}
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -62,25 +52,13 @@ struct Known<'a> {
     user: Cow<'a, str>,
 }
 
-impl Delivery {
-    /// These messages for a module's receiver.
-    pub(super) fn new(messages: &[Message], context: &Context) -> serde_json::Result<Self> {
-        let id = MessageId::generate().0;
-        let messages = messages.iter().map(Entry::of).collect();
-        let (module, instance) = (context.name().as_str(), context.instance().as_str());
-        let body = serde_json::to_vec(&Body { id, module, instance, messages })?;
-        Ok(Self { id, body: body.into() })
-    }
-
-    /// The signature of the body at a time in seconds since 1970, as it stands in the header.
-    pub(super) fn signature(&self, key: &hmac::Key, timestamp: &str) -> String {
-        let mut signing = hmac::Context::with_key(key);
-        signing.update(timestamp.as_bytes());
-        signing.update(b".");
-        signing.update(&self.body);
-        let hex = signing.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        format!("v1={hex}")
-    }
+/// These messages on their way to a module's receiver.
+pub(super) fn parcel(messages: &[Message], context: &Context) -> serde_json::Result<Parcel> {
+    let id = MessageId::generate().0;
+    let messages = messages.iter().map(Entry::of).collect();
+    let (module, instance) = (context.name().as_str(), context.instance().as_str());
+    let body = serde_json::to_vec(&Body { id, module, instance, messages })?;
+    Ok(Parcel { id, body: body.into() })
 }
 
 impl<'a> Entry<'a> {
@@ -111,6 +89,7 @@ impl<'a> Entry<'a> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use serde_json::{Value, json};
 
     use super::*;
@@ -159,14 +138,5 @@ mod tests {
                     .ends_with(&format!("\"data\":{expected}}}"))
             );
         }
-    }
-
-    #[test]
-    fn a_signature_is_that_of_time_and_body() {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
-        let delivery = Delivery { id: Uuid::nil(), body: Bytes::from_static(b"{}") };
-        // printf '1700000000.{}' | openssl dgst -sha256 -hmac secret
-        let expected = "v1=b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163";
-        assert_eq!(delivery.signature(&key, "1700000000"), expected);
     }
 }

@@ -30,19 +30,19 @@ const IDLE: Duration = Duration::from_secs(4);
 const HEAD: usize = 64 * 1024;
 
 /// Connections to a receiver; as many are kept open as calls are made side by side.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     response_size: usize,
 }
 
 /// Why a POST brought no reply.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) kind: WebhookAttempt,
+pub(crate) struct Failure {
+    pub(crate) kind: WebhookAttempt,
     /// A sentence for the log.
-    pub(super) why: String,
+    pub(crate) why: String,
     /// How long the receiver asks to be left alone.
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -50,12 +50,12 @@ impl Failure {
         Self { kind, why: why.into(), retry_after: None }
     }
 
-    pub(super) fn timed_out() -> Self {
+    pub(crate) fn timed_out() -> Self {
         Self::new(WebhookAttempt::TimedOut, "the receiver did not answer in time")
     }
 
     /// Whether the same POST may go through later.
-    pub(super) fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         use WebhookAttempt::{Busy, ServerError, TimedOut, Unreachable};
         matches!(self.kind, Unreachable | TimedOut | Busy | ServerError)
     }
@@ -63,7 +63,7 @@ impl Failure {
 
 impl Receiver {
     /// Connects with these trusted certificates, or those of the system; nothing is opened yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         connections: usize,
         response_size: usize,
         is_https: bool,
@@ -94,7 +94,7 @@ impl Receiver {
     }
 
     /// Sends a request and reads the whole answer; redirects are not followed.
-    pub(super) async fn post(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Failure> {
+    pub(crate) async fn post(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Failure> {
         let response = self.client.request(request).await;
         let response =
             response.map_err(|error| Failure::new(WebhookAttempt::Unreachable, sentence(&error)))?;

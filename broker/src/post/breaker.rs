@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Says whether the receiver is to be called. After so many calls in a row that failed nobody calls it for a while;
 /// then one call tries, and what becomes of it counts for all.
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     failures: u32,
     pause: Duration,
     state: Mutex<State>,
@@ -27,19 +27,19 @@ enum State {
 }
 
 /// One call that may be made. A call that is dropped half-way has failed.
-pub(super) struct Permit<'a> {
+pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     is_trial: bool,
     settled: bool,
 }
 
 impl Breaker {
-    pub(super) fn new(failures: u32, pause: Duration, gauge: IntGauge) -> Self {
+    pub(crate) fn new(failures: u32, pause: Duration, gauge: IntGauge) -> Self {
         Self { failures, pause, state: Mutex::new(State::Closed(0)), gauge }
     }
 
     /// Asks to call the receiver; `None`: not now.
-    pub(super) fn admit(&self) -> Option<Permit<'_>> {
+    pub(crate) fn admit(&self) -> Option<Permit<'_>> {
         let mut state = self.state.lock();
         let is_trial = match *state {
             State::Closed(_) => false,
@@ -64,7 +64,7 @@ impl Breaker {
 
 impl Permit<'_> {
     /// The receiver has answered. Whether this is the news that it is back.
-    pub(super) fn answered(mut self) -> bool {
+    pub(crate) fn answered(mut self) -> bool {
         self.settled = true;
         let mut state = self.breaker.state.lock();
         let is_back = !matches!(*state, State::Closed(_));
@@ -73,7 +73,7 @@ impl Permit<'_> {
     }
 
     /// The receiver has not answered. Whether this is what ends the calls.
-    pub(super) fn failed(mut self) -> bool {
+    pub(crate) fn failed(mut self) -> bool {
         self.fail()
     }
 
