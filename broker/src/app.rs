@@ -18,6 +18,7 @@ use crate::{
         accept::{self, Admission, Door},
         http, sse, websocket,
     },
+    hooks::{self, Hooks},
     hub::Hub,
     keyring::Watch,
     logic::{Logic, Modules, NamedTwice, Settings, Unusable},
@@ -82,6 +83,9 @@ pub enum BrokerError {
     /// A webhook cannot be used as it is configured.
     #[error(transparent)]
     Webhook(#[from] Unusable),
+    /// A hook cannot be used as it is configured.
+    #[error(transparent)]
+    Hook(#[from] hooks::Unusable),
 }
 
 /// What a broker is made of, beside what its configuration says.
@@ -233,12 +237,10 @@ impl Builder {
         let receive = Chain::new(configured::receive(&config).chain(self.receive).collect());
         let send = Chain::new(configured::send(&config).chain(self.send).collect());
         let pipeline = Pipeline::new(receive, send, cluster.clone(), modules.clone());
-        let gateway = Arc::new(Gateway::new(
-            pipeline.clone(),
-            authenticator,
-            Namespaces::new(&config.channels),
-            config.limits.clone(),
-        ));
+        let (hooks, teller) = Hooks::new(&config, &hub.address.instance, &metrics)?;
+        let namespaces = Namespaces::new(&config.channels);
+        let gateway = Gateway::new(pipeline.clone(), authenticator, namespaces, config.limits.clone());
+        let gateway = Arc::new(gateway.with_hooks(hooks));
 
         inbound.serve(&gateway);
 
@@ -261,6 +263,9 @@ impl Builder {
         sockets.serve(&config, &gateway, (&admission, &connections), (&servers, &stop));
         let router = client_router(&config, &gateway, &admission, &connections);
         servers.spawn(accept::serve(client_listener, router, Some(Arc::new(door)), stop.clone()));
+        if let Some(teller) = teller {
+            servers.spawn(teller.run(stop.clone()));
+        }
         gateway.enter_phase(Phase::Open);
         own.start(&config, &gateway, (&admission, &connections), (&servers, &stop));
         for (transport, address) in [("TCP", tcp_address), ("UDP", udp_address)] {

@@ -2,7 +2,7 @@
 
 use crate::{
     backplane::Publication,
-    endpoint::Disconnect,
+    endpoint::Farewell,
     message::{Channel, ClientId},
 };
 
@@ -69,5 +69,5 @@ pub trait Framer: Encoder {
     fn frame(&self, out: &mut Vec<u8>, write: &mut dyn FnMut(&mut Vec<u8>));
 
     /// Appends what tells the client that its connection ends, and why.
-    fn end(&self, reason: Disconnect, out: &mut Vec<u8>);
+    fn end(&self, farewell: &Farewell, out: &mut Vec<u8>);
 }

@@ -14,6 +14,7 @@ mod endpoints;
 mod environment;
 #[cfg(test)]
 mod golden;
+pub mod hooks;
 mod instance;
 mod keys;
 mod limits;
@@ -42,6 +43,7 @@ pub use channels::{Access, Channels, Namespace, Subscribe};
 pub use drain::Drain;
 pub use endpoints::{Endpoints, Http, Sse, Tcp, Udp, Websocket};
 pub use environment::variable_of;
+pub use hooks::Hooks;
 pub use instance::Instance;
 pub use keys::{Leaf, leaves};
 pub use limits::{Limits, Rate};
@@ -70,6 +72,8 @@ pub struct Config {
     pub endpoints: Endpoints,
     /// Who may connect, and who may use the server API.
     pub auth: Auth,
+    /// What a program of yours is asked, or told, of clients.
+    pub hooks: Hooks,
     /// What is allowed in which channel.
     pub channels: Channels,
     /// What clients may use.
@@ -137,6 +141,7 @@ impl Config {
         self.admin.check(&self.client, &mut problems);
         self.endpoints.check(&self.client, &self.admin, &mut problems);
         self.auth.check(&mut problems);
+        self.hooks.check(&self.channels, &mut problems);
         self.channels.check(&mut problems);
         self.limits.check(&mut problems);
         self.middleware.check(&mut problems);
@@ -151,7 +156,7 @@ impl Config {
     }
 
     /// Reads the files of secrets and puts what they hold in their place: afterwards `auth.jwt.hmac_secret`,
-    /// `auth.api_keys`, `redis.password` and the webhooks' secrets are complete. The files of `client.tls`, of
+    /// `auth.api_keys`, `redis.password` and the secrets of webhooks and hooks are complete. The files of `client.tls`, of
     /// `auth.jwt.keys` and `jwks_file` are looked at only: the running broker reads them again and again.
     ///
     /// # Errors
@@ -160,6 +165,7 @@ impl Config {
         let mut problems = Vec::new();
         self.client.resolve(&mut problems);
         self.auth.resolve(&mut problems);
+        self.hooks.resolve(&mut problems);
         self.logic.resolve(&mut problems);
         if let Some(redis) = &mut self.redis {
             redis.resolve(&mut problems);

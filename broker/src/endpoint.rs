@@ -19,9 +19,9 @@ pub mod udp;
 pub mod websocket;
 
 pub use custom::{Credentials, Endpoint, Guest, Host, Newcomer, Outgoing};
-pub use disconnect::Disconnect;
+pub use disconnect::{Disconnect, Farewell};
 pub use error::{ErrorCode, Refusal};
-pub use gateway::{Gateway, Phase};
+pub use gateway::{Gateway, Greeting, Phase};
 pub use outbox::Outbox;
 
 /// A transport that clients connect through. The word is the label `endpoint` of the metrics.

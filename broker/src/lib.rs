@@ -45,6 +45,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod drain;
+pub mod hooks;
 pub mod keyring;
 pub mod metrics;
 pub mod pattern;

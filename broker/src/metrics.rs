@@ -7,10 +7,12 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+mod hook;
 mod label;
 mod labels;
 mod webhook;
 
+pub use hook::{HookMetrics, HookOutcome};
 pub(crate) use label::label;
 pub use label::{Counters, Histograms, Label};
 pub use labels::{
@@ -83,6 +85,7 @@ pub struct Metrics {
     logic_waiting: IntGaugeVec,
     logic_seconds: HistogramVec,
     webhooks: webhook::Webhooks,
+    hooks: hook::Hooks,
 }
 
 /// The metrics of one logic module.
@@ -207,6 +210,7 @@ impl Metrics {
                 &["module"],
             )),
             webhooks: webhook::Webhooks::new(&new),
+            hooks: hook::Hooks::new(&new),
             registry: new.registry,
         }
     }
@@ -233,6 +237,11 @@ impl Metrics {
     /// The metrics of a webhook, to be asked for once when it is built.
     pub fn webhook(&self, module: &str) -> WebhookMetrics {
         self.webhooks.of(module)
+    }
+
+    /// The metrics of a hook, to be asked for once when it is built.
+    pub fn hook(&self, name: &str) -> HookMetrics {
+        self.hooks.of(name)
     }
 
     /// The commands of an endpoint that nobody stays connected to, such as the server API.

@@ -70,6 +70,18 @@ impl Subscription {
 }
 
 impl Client {
+    /// Whether it could ask for a subscription to this channel now, of which it may have so many.
+    pub fn may_ask_for(&self, channel: &Channel, limit: usize) -> Result<(), SubscribeError> {
+        let subscriptions = self.subscriptions.lock();
+        if subscriptions.contains_key(channel) {
+            return Err(SubscribeError::AlreadySubscribed);
+        }
+        if subscriptions.len() >= limit {
+            return Err(SubscribeError::LimitExceeded);
+        }
+        Ok(())
+    }
+
     /// Notes that a subscription was asked for.
     pub(super) fn ask_for(
         &self,

@@ -8,10 +8,7 @@ use super::{
     Encoder, Push,
     centrifuge::{write_push, write_string},
 };
-use crate::{
-    endpoint::{Disconnect, ErrorCode},
-    message::ClientId,
-};
+use crate::{endpoint::Farewell, hooks::Refusal, message::ClientId};
 
 /// The push that says nothing but that the server is there.
 pub const PING: &[u8] = b"data: {}\n\n";
@@ -41,7 +38,7 @@ pub struct Connect<'a> {
     /// Seconds between pings.
     pub ping: u64,
     /// What became of each channel that it asked for.
-    pub channels: &'a [(String, Result<(), ErrorCode>)],
+    pub channels: &'a [(String, Result<(), Refusal>)],
 }
 
 /// Appends the first event. `retry` is how many milliseconds the client is to wait before it comes back, should the
@@ -64,15 +61,17 @@ fn try_write_connect(connect: &Connect<'_>, retry: u32, out: &mut Vec<u8>) -> st
     let ping = connect.ping;
     write!(out, r#"}},"ping":{ping},"node":"#)?;
     write_string(connect.node, out);
-    let refused = connect.channels.iter().filter_map(|(channel, outcome)| Some((channel, outcome.err()?)));
-    for (index, (channel, error)) in refused.clone().enumerate() {
+    let refused =
+        connect.channels.iter().filter_map(|(channel, outcome)| Some((channel, outcome.as_ref().err()?)));
+    for (index, (channel, refusal)) in refused.clone().enumerate() {
         match index {
             0 => out.extend_from_slice(br#","refused":{"#),
             _ => comma(index, out),
         }
         write_string(channel, out);
-        let (code, message) = (error.code(), error.message());
-        write!(out, r#":{{"code":{code},"message":"{message}"}}"#)?;
+        write!(out, r#":{{"code":{},"message":"#, refusal.code)?;
+        write_string(&refusal.message, out);
+        out.push(b'}');
     }
     if refused.count() > 0 {
         out.push(b'}');
@@ -88,11 +87,13 @@ fn comma(index: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends the last event: why the connection ends, and how many milliseconds later the client is to come back.
-pub fn write_disconnect(reason: Disconnect, retry: u32, out: &mut Vec<u8>) {
-    let (code, words) = (reason.code(), reason.reason());
+pub fn write_disconnect(farewell: &Farewell, retry: u32, out: &mut Vec<u8>) {
+    let code = farewell.code;
     // Writing into memory cannot fail.
     let _ = writeln!(out, "retry: {retry}");
-    let _ = write!(out, "data: {{\"disconnect\":{{\"code\":{code},\"reason\":\"{words}\"}}}}\n\n");
+    let _ = write!(out, "data: {{\"disconnect\":{{\"code\":{code},\"reason\":");
+    write_string(&farewell.reason, out);
+    out.extend_from_slice(b"}}\n\n");
 }
 
 #[cfg(test)]
@@ -100,7 +101,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{backplane::Publication, message::Channel};
+    use crate::{
+        backplane::Publication,
+        endpoint::{Disconnect, ErrorCode},
+        message::Channel,
+    };
 
     /// The data of the only event in `bytes`, and its time to come back.
     fn event(bytes: &[u8]) -> (Value, Option<u32>) {
@@ -147,8 +152,9 @@ mod tests {
     fn the_first_event_tells_what_became_of_each_channel() {
         let client = ClientId::generate();
         let connect = |channels: &[(&str, Result<(), ErrorCode>)]| {
+            let outcome = |outcome: &Result<(), ErrorCode>| outcome.map_err(Refusal::from);
             let channels: Vec<_> =
-                channels.iter().map(|(channel, outcome)| (channel.to_string(), *outcome)).collect();
+                channels.iter().map(|(channel, told)| (channel.to_string(), outcome(told))).collect();
             let mut out = Vec::new();
             let connect = Connect { client, node: "chat-0", ping: 25, channels: &channels };
             write_connect(&connect, 1500, &mut out);
@@ -177,7 +183,7 @@ mod tests {
     #[test]
     fn the_last_event_says_why_and_when_to_come_back() {
         let mut out = Vec::new();
-        write_disconnect(Disconnect::Shutdown, 2000, &mut out);
+        write_disconnect(&Disconnect::Shutdown.into(), 2000, &mut out);
         assert_eq!(event(&out), (json!({"disconnect": {"code": 3001, "reason": "shutdown"}}), Some(2000)));
     }
 }

@@ -9,7 +9,7 @@ use tungstenite::protocol::frame::{
     coding::{Control, Data, OpCode},
 };
 
-use crate::endpoint::Disconnect;
+use crate::endpoint::{Disconnect, Farewell};
 
 /// The longest header of a frame from the server: two bytes, and eight for the length.
 const LONGEST_HEADER: usize = 10;
@@ -86,10 +86,10 @@ pub fn write_text(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// Appends a closing frame.
-pub fn write_close(disconnect: Disconnect, out: &mut Vec<u8>) {
+pub fn write_close(farewell: &Farewell, out: &mut Vec<u8>) {
     write_frame(OpCode::Control(Control::Close), out, |out| {
-        out.extend_from_slice(&disconnect.code().to_be_bytes());
-        out.extend_from_slice(disconnect.reason().as_bytes());
+        out.extend_from_slice(&farewell.code.to_be_bytes());
+        out.extend_from_slice(farewell.reason.as_bytes());
     });
 }
 

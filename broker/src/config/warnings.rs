@@ -17,7 +17,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let endpoints = &config.endpoints;
 
     warn(
-        endpoints.take_clients() && !auth.anonymous && !jwt.enabled(),
+        endpoints.take_clients() && !auth.anonymous && !jwt.enabled() && !config.hooks.instead_of_token(),
         "nobody can connect: give auth.jwt.hmac_secret_file, keys or jwks_file, or set auth.anonymous to true"
             .into(),
     );
@@ -64,7 +64,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             format!("middleware names the endpoint {name:?}, which is not built in; those are {known}");
         warn(true, text);
     }
-    for warning in config.logic.warnings() {
+    for warning in config.hooks.warnings().chain(config.logic.warnings()) {
         warn(true, warning);
     }
     warn(

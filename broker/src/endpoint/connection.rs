@@ -279,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
                     self.phase = Phase::Closing;
                     self.timer.as_mut().reset(Instant::now() + LINGER);
                     self.session.end(reason);
-                    self.service.encoder.end(reason, &mut self.unwritten);
+                    self.service.encoder.end(&self.outbox.farewell(reason), &mut self.unwritten);
                 }
             }
         }
@@ -295,6 +295,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
         }
         let (ping, pong) = (self.service.settings.ping_interval, self.service.settings.pong_timeout);
         match self.waiting {
+            // It has said who it is, and a hook is asked.
+            Waiting::Connect if self.session.is_asking() => self.wait(Waiting::Connect, CONNECT_WITHIN),
             Waiting::Connect => self.outbox.close(Disconnect::Stale),
             Waiting::NextPing => {
                 self.session.ping();
@@ -325,6 +327,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Future for Connection<S, F> 
             this.take(&mut [b'\n']);
             if this.phase == Phase::Open {
                 this.wait(Waiting::LastAnswers, LAST_ANSWERS);
+            }
+        }
+        if this.session.is_asking() {
+            let expires = this.session.expires();
+            match this.session.settle(cx) {
+                Ok(()) => this.handled(expires),
+                Err(reason) => this.refuse(reason),
             }
         }
         if this.phase != Phase::Lingering {

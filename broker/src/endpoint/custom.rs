@@ -17,6 +17,7 @@ use super::{
 use crate::{
     auth::Identity,
     codec::Encoder,
+    message::ClientId,
     metrics::{EndpointMetrics, Rejection},
     registry::Client,
 };
@@ -142,7 +143,7 @@ impl Drop for Stay {
         }
         if let Some(client) = self.client.take() {
             metrics.connections.dec();
-            gateway.disconnected(&client);
+            gateway.disconnected(&client, self.outbox.closing().unwrap_or(Disconnect::Gone));
         }
     }
 }
@@ -193,7 +194,8 @@ impl Newcomer {
             Credentials::User(user) => Identity { user: user.to_owned(), info: None, expires_at: None },
         };
         let expires_at = identity.expires_at;
-        let client = gateway.connect(identity, *kind, self.stay.outbox.clone(), encoder.clone())?;
+        let id = ClientId::generate();
+        let client = gateway.connect(id, identity, *kind, self.stay.outbox.clone(), encoder.clone())?;
         metrics.connects.inc();
         metrics.connections.inc();
         self.stay.client = Some(client.clone());

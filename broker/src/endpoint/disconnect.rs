@@ -1,5 +1,7 @@
 //! How connections end, as the client is told.
 
+use std::borrow::Cow;
+
 use crate::metrics::label;
 
 label! {
@@ -29,6 +31,8 @@ label! {
         ForcedReconnect = "forced_reconnect",
         /// The client has sent nothing for too long: see the inactivity monitor.
         Inactive = "inactive",
+        /// A hook wants the client away, in words of its own.
+        Hook = "hook",
         /// What the client sent is not the protocol.
         BadRequest = "bad_request",
         /// The client opened a connection and did not say who it is.
@@ -61,7 +65,7 @@ impl Disconnect {
             Self::InvalidToken => 3500,
             Self::BadRequest => 3501,
             Self::Stale => 3502,
-            Self::Forced => 3503,
+            Self::Forced | Self::Hook => 3503,
             Self::InappropriateProtocol => 3506,
             Self::PermissionDenied => 3507,
             // Of the range that is left to applications; the client stays away until its user acts.
@@ -80,7 +84,7 @@ impl Disconnect {
             Self::ServerError => "internal server error",
             Self::Expired => "connection expired",
             Self::Slow => "slow",
-            Self::Forced => "force disconnect",
+            Self::Forced | Self::Hook => "force disconnect",
             Self::ForcedReconnect => "force reconnect",
             Self::Inactive => "inactive",
             Self::Full => "force reconnect",
@@ -94,5 +98,27 @@ impl Disconnect {
             Self::InvalidData => "invalid data",
             Self::TooBig => "message too big",
         }
+    }
+}
+
+/// The last words to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    /// The code of the closing frame.
+    pub code: u16,
+    /// Its words, which a closing frame has room for.
+    pub reason: Cow<'static, str>,
+}
+
+impl From<Disconnect> for Farewell {
+    fn from(reason: Disconnect) -> Self {
+        Self { code: reason.code(), reason: reason.reason().into() }
+    }
+}
+
+impl Farewell {
+    /// Whether clients that are told so stay away: they come back after 3000–3499 and 4000–4499.
+    pub fn stays_away(&self) -> bool {
+        matches!(self.code, 3500..=3999 | 4500..)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{logic::LogicError, message::Rejection, metrics};
+use crate::{channel::SubscribeError, hooks, logic::LogicError, message::Rejection, metrics};
 
 /// An error of the protocol. The temporary ones invite the client to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +67,14 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
+impl From<hooks::Refusal> for Refusal {
+    /// In the hook's words; it was counted.
+    fn from(refusal: hooks::Refusal) -> Self {
+        let code = if refusal.temporary { ErrorCode::Postponed } else { ErrorCode::Stopped };
+        Self { code, sentence: Some(refusal.message.into()) }
+    }
+}
+
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
         let code = ErrorCode::from(&rejection);
@@ -92,6 +100,16 @@ impl std::error::Error for Refusal {}
 impl From<&Rejection> for ErrorCode {
     fn from(rejection: &Rejection) -> Self {
         if rejection.is_temporary { Self::Postponed } else { Self::Stopped }
+    }
+}
+
+impl From<SubscribeError> for ErrorCode {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::AlreadySubscribed => Self::AlreadySubscribed,
+            SubscribeError::LimitExceeded => Self::LimitExceeded,
+            SubscribeError::Unavailable(_) => Self::Internal,
+        }
     }
 }
 

@@ -21,8 +21,9 @@ use crate::{
     auth::{Action, AuthError, Authenticator, Caller, Grant, Identity, Namespaces, permit},
     backplane::{Ack, Backplane, Envelope, Member},
     channel::{Confirm, Entrance, SubscribeError, Terms},
-    codec::{Encoder, centrifuge::write_string},
+    codec::Encoder,
     config::{Limits, Namespace},
+    hooks::Hooks,
     hub::Hub,
     keyring::Keyring,
     message::{Channel, ClientId, Message, Source, Target, Targets},
@@ -31,7 +32,12 @@ use crate::{
     registry::{Client, now_ms},
 };
 
+mod asks;
+mod info;
 mod orders;
+
+pub use asks::Greeting;
+use info::{describe, with_chan_info};
 
 /// Whether clients are let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +64,8 @@ pub struct Gateway {
     pub namespaces: Namespaces,
     /// What a client may use.
     pub limits: Limits,
+    /// What is asked of clients before they go on.
+    pub hooks: Hooks,
     phase: AtomicU8,
     /// Connections that have not said who they are.
     newcomers: Mutex<Slab<Arc<Outbox>>>,
@@ -74,9 +82,16 @@ impl Gateway {
             auth: Arc::new(Keyring::new(auth)),
             namespaces,
             limits,
+            hooks: Hooks::default(),
             phase: AtomicU8::new(Phase::Starting as u8),
             newcomers: Mutex::default(),
         }
+    }
+
+    /// The same with these hooks.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Self {
+        Self { hooks, ..self }
     }
 
     /// From now on clients are let in, or no more.
@@ -142,9 +157,10 @@ impl Gateway {
         self.newcomers.lock().iter().for_each(|(_, outbox)| outbox.close(reason));
     }
 
-    /// Lets a client in that has said who it is.
+    /// Lets a client in that has said who it is, and is to have this new `id`.
     pub fn connect(
         &self,
+        id: ClientId,
         identity: Identity,
         endpoint: EndpointKind,
         outbox: Arc<Outbox>,
@@ -153,7 +169,6 @@ impl Gateway {
         if self.phase() != Phase::Open {
             return Err(Disconnect::Shutdown);
         }
-        let id = ClientId::generate();
         let info = describe(id, &identity);
         let client = Arc::new(Client::connecting(id, &identity.user, info, endpoint, outbox, encoder));
         self.hub.registry.insert(client.clone());
@@ -161,13 +176,14 @@ impl Gateway {
         Ok(client)
     }
 
-    /// Forgets a client whose connection has ended.
-    pub fn disconnected(&self, client: &Arc<Client>) {
+    /// Forgets a client whose connection has ended, for this reason.
+    pub fn disconnected(&self, client: &Arc<Client>, reason: Disconnect) {
         for channel in client.channels() {
             self.unsubscribe(client, &channel);
         }
         self.hub.registry.remove(client.id);
         self.backplane.unregister(client.id);
+        self.hooks.disconnected(|| asks::gone(client, reason));
     }
 
     /// The channel of this name; the same allocation for all while somebody is subscribed to it.
@@ -182,7 +198,7 @@ impl Gateway {
         self.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)
     }
 
-    /// Subscribes a client. `tell` is called once with the outcome; after a success nothing that is published
+    /// Subscribes a client, of whom `info` may say more in the channel than its token. `tell` is called once with the outcome; after a success nothing that is published
     /// from then on is missed. Returns when the token expires, in seconds since 1970, however the subscribing
     /// ends: what counts is [`Client::first_expiry`] when that time has come.
     pub fn subscribe(
@@ -190,9 +206,10 @@ impl Gateway {
         client: &Arc<Client>,
         channel: &str,
         token: &str,
+        info: Option<Bytes>,
         tell: impl FnOnce(Result<(), ErrorCode>) + Send + Sync + 'static,
     ) -> Option<u64> {
-        let (channel, namespace, grant) = match self.may_subscribe(client, channel, token) {
+        let (channel, namespace, mut grant) = match self.may_subscribe(client, channel, token) {
             Ok(admitted) => admitted,
             Err(error) => {
                 tell(Err(error));
@@ -200,6 +217,9 @@ impl Gateway {
             }
         };
         let expires_at = grant.as_ref().and_then(|grant| grant.expires_at);
+        if info.is_some() {
+            grant = Some(Grant { info, expires_at });
+        }
         self.enter(client, channel, namespace, grant, tell);
         expires_at
     }
@@ -220,11 +240,7 @@ impl Gateway {
                 if let Err(SubscribeError::Unavailable(_)) = outcome {
                     gateway.hub.channels.close_if_unused(&channel, &*gateway.backplane);
                 }
-                tell(outcome.map_err(|error| match error {
-                    SubscribeError::AlreadySubscribed => ErrorCode::AlreadySubscribed,
-                    SubscribeError::LimitExceeded => ErrorCode::LimitExceeded,
-                    SubscribeError::Unavailable(_) => ErrorCode::Internal,
-                }));
+                tell(outcome.map_err(ErrorCode::from));
             }
         };
         let confirm = Confirm { tell: Box::new(tell), then };
@@ -321,9 +337,14 @@ impl Gateway {
         Ok((channel, info))
     }
 
+    /// The channel, if the client may publish into it, and what others may know of the client there.
+    fn may_publish(&self, client: &Client, channel: &str) -> Result<(Channel, Bytes), ErrorCode> {
+        self.channel_for(client, Action::Publish, channel)
+    }
+
     /// Publishes for a client. Either `ack` is told what the backplane said, or an error is returned.
     pub fn publish(&self, client: &Client, channel: &str, data: Bytes, ack: Ack) -> Result<(), Refusal> {
-        let (channel, info) = match self.channel_for(client, Action::Publish, channel) {
+        let (channel, info) = match self.may_publish(client, channel) {
             Ok(found) => found,
             Err(error) => {
                 ack.cancel();
@@ -367,26 +388,4 @@ fn message(client: &Client, info: Bytes, targets: Targets, data: Bytes) -> Messa
     let mut message = Message::to(Source::Client { id: client.id, info }, targets, data);
     message.endpoint = Some(client.endpoint.as_str());
     message
-}
-
-/// What others may know of a client, as JSON.
-fn describe(id: ClientId, identity: &Identity) -> Bytes {
-    let mut info = Vec::with_capacity(80);
-    info.extend_from_slice(br#"{"user":"#);
-    write_string(&identity.user, &mut info);
-    info.extend_from_slice(br#","client":""#);
-    info.extend_from_slice(id.to_string().as_bytes());
-    info.push(b'"');
-    if let Some(conn_info) = &identity.info {
-        info.extend_from_slice(br#","conn_info":"#);
-        info.extend_from_slice(conn_info);
-    }
-    info.push(b'}');
-    info.into()
-}
-
-/// The description of a client with what its subscription's token says of it in the channel.
-fn with_chan_info(info: &[u8], chan_info: &[u8]) -> Bytes {
-    let open = info.strip_suffix(b"}").unwrap_or(info);
-    [open, br#","chan_info":"#, chan_info, b"}"].concat().into()
 }

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::Disconnect;
+use super::{Disconnect, Farewell};
 
 /// The unsent bytes of one client.
 pub struct Outbox {
@@ -27,6 +27,8 @@ struct State {
     /// The writer waits for the socket, not for more to write.
     stalled: bool,
     closing: Option<Disconnect>,
+    /// What the client is told instead of the reason's own words.
+    farewell: Option<Box<Farewell>>,
 }
 
 /// Why a frame was not taken.
@@ -90,6 +92,23 @@ impl Outbox {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// The same for [`Disconnect::Hook`], in these words.
+    pub fn close_with(&self, farewell: Farewell) {
+        {
+            let mut state = self.state.lock();
+            if state.closing.is_none() {
+                state.farewell = Some(Box::new(farewell));
+            }
+        }
+        self.close(Disconnect::Hook);
+    }
+
+    /// What the client is told when its connection ends for this reason.
+    pub fn farewell(&self, reason: Disconnect) -> Farewell {
+        let own = if reason == Disconnect::Hook { self.state.lock().farewell.clone() } else { None };
+        own.map_or_else(|| reason.into(), |farewell| *farewell)
     }
 
     /// Why the connection is being closed, if it is.

@@ -4,18 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Disconnect, ErrorCode, Gateway, Outbox, Refusal};
+use super::{Disconnect, ErrorCode, Gateway, Greeting, Outbox, Refusal};
 use crate::{
-    auth::AuthError,
+    auth::{AuthError, Identity},
     backplane::{Ack, Member, count},
-    codec::centrifuge::{Command, Connect, Publish, Reply, Request, Rpc, Subscribe, single_line},
+    codec::centrifuge::{Command, Connect, Reply, Request, Rpc, Subscribe, single_line},
+    message::ClientId,
     metrics::Rejection,
     registry::{Client, now_ms},
 };
 
+mod asking;
 mod expiry;
 mod service;
 
+use asking::Asking;
 use expiry::{Expiry, ttl};
 pub use service::{Service, Settings, advice};
 
@@ -30,7 +33,9 @@ pub struct Session {
     /// The number as a newcomer, until the client has said who it is.
     newcomer: Option<usize>,
     expiry: Expiry,
-    /// The token had expired, so that what the client sent with it is passed over.
+    /// While a hook is asked: what about, and the commands that wait. Most clients never have it.
+    asking: Option<Box<Asking>>,
+    /// The token had expired, or a hook refused it, so that what the client sent with it is passed over.
     turned_away: bool,
     ponged: bool,
     ended: bool,
@@ -46,6 +51,7 @@ impl Session {
             client: None,
             newcomer,
             expiry: Expiry::default(),
+            asking: None,
             turned_away: false,
             ponged: false,
             ended: false,
@@ -76,7 +82,10 @@ impl Session {
 
     /// What comes now was not sent together with what came before.
     pub fn begin_message(&mut self) {
-        self.turned_away = false;
+        match &mut self.asking {
+            Some(asking) => asking.begin_message(),
+            None => self.turned_away = false,
+        }
     }
 
     /// Handles the commands of a text, of which there is one at least.
@@ -111,6 +120,13 @@ impl Session {
     }
 
     fn command(&mut self, command: Command<'_>) -> Result<(), Disconnect> {
+        if self.asking.is_some() {
+            return self.wait_with(&command);
+        }
+        self.carry_out(command)
+    }
+
+    fn carry_out(&mut self, command: Command<'_>) -> Result<(), Disconnect> {
         let id = command.id;
         let request = command.request();
         self.service.metrics.received.inc(request.kind());
@@ -141,12 +157,25 @@ impl Session {
             return Err(Disconnect::BadRequest);
         }
         let outcome = match request {
-            Request::Publish(publish) => self.publish(client, id, &publish),
-            Request::Subscribe(subscribe) => {
-                let expires_at = self.subscribe(client, id, &subscribe);
-                self.expiry.heed(expires_at);
-                return Ok(());
-            }
+            Request::Publish(publish) => match self.gateway().hooks.publish(&publish.channel) {
+                None => {
+                    let data = Bytes::copy_from_slice(single_line(publish.data).as_bytes());
+                    self.publish(client, id, &publish.channel, data)
+                }
+                Some(hook) => self
+                    .ask_to_publish(hook, client, id, &publish)
+                    .map(|pending| self.asking.get_or_insert_default().ask(pending)),
+            },
+            Request::Subscribe(subscribe) => match self.gateway().hooks.subscribe(&subscribe.channel) {
+                None => {
+                    let expires_at = self.subscribe(client, id, &subscribe, None);
+                    self.expiry.heed(expires_at);
+                    return Ok(());
+                }
+                Some(hook) => self
+                    .ask_to_subscribe(hook, client, id, subscribe)
+                    .map(|pending| self.asking.get_or_insert_default().ask(pending)),
+            },
             Request::Unsubscribe(unsubscribe) => {
                 let ended = self.gateway().channel(&unsubscribe.channel).map(|channel| {
                     self.gateway().unsubscribe(client, &channel);
@@ -196,6 +225,13 @@ impl Session {
 
     fn connect(&mut self, id: u32, connect: &Connect<'_>) -> Result<(), Disconnect> {
         let service = self.service.clone();
+        let hook = service.gateway.hooks.connect.as_ref();
+        if let Some(hook) = hook
+            && hook.instead_of_token
+        {
+            self.ask_to_connect(hook, id, connect, None);
+            return Ok(());
+        }
         let identity = match service.gateway.auth.connect(&connect.token, now_ms() / 1000) {
             Ok(identity) => identity,
             Err(error) => {
@@ -216,10 +252,26 @@ impl Session {
                 };
             }
         };
+        if let Some(hook) = hook {
+            self.ask_to_connect(hook, id, connect, Some(identity));
+            return Ok(());
+        }
+        self.let_in(id, ClientId::generate(), identity, None)
+    }
+
+    /// Makes it a client, whose connection ends at `end` by a hook.
+    fn let_in(
+        &mut self,
+        id: u32,
+        client: ClientId,
+        identity: Identity,
+        end: Option<u64>,
+    ) -> Result<(), Disconnect> {
+        let service = self.service.clone();
         let expires_at = identity.expires_at;
-        self.expiry = Expiry::of_connection(expires_at);
+        self.expiry = Expiry::of_connection(expires_at, end);
         let (outbox, encoder) = (self.outbox.clone(), service.encoder.clone());
-        let client = service.gateway.connect(identity, service.kind, outbox, encoder)?;
+        let client = service.gateway.connect(client, identity, service.kind, outbox, encoder)?;
         let node = service.gateway.hub.address.instance.as_str();
         let ping = Some(service.settings.ping_interval.as_secs()).filter(|ping| *ping > 0);
         let reply = Reply::Connect { client: client.id.to_string(), node, ping, ttl: ttl(expires_at) };
@@ -238,19 +290,24 @@ impl Session {
         }
     }
 
-    /// Subscribes; gives when the token expires, however that ends.
-    fn subscribe(&self, client: &Arc<Client>, id: u32, subscribe: &Subscribe<'_>) -> Option<u64> {
+    /// Subscribes, with what a hook says of the client; gives when the token expires, however that ends.
+    fn subscribe(
+        &self,
+        client: &Arc<Client>,
+        id: u32,
+        subscribe: &Subscribe<'_>,
+        info: Option<Bytes>,
+    ) -> Option<u64> {
         let (outbox, service) = (self.outbox.clone(), self.service.clone());
         let (channel, token) = (&*subscribe.channel, &*subscribe.token);
         let expires_at = self.end_of_grant(client, channel, token);
-        self.gateway().subscribe(client, channel, token, move |outcome| match outcome {
+        self.gateway().subscribe(client, channel, token, info, move |outcome| match outcome {
             Ok(()) => service.answer(&outbox, id, &Reply::Subscribe { ttl: ttl(expires_at) }),
             Err(error) => service.refuse(&outbox, id, error),
         })
     }
 
-    fn publish(&self, client: &Arc<Client>, id: u32, publish: &Publish<'_>) -> Result<(), Refusal> {
-        let data = Bytes::copy_from_slice(single_line(publish.data).as_bytes());
+    fn publish(&self, client: &Arc<Client>, id: u32, channel: &str, data: Bytes) -> Result<(), Refusal> {
         let (outbox, service) = (self.outbox.clone(), self.service.clone());
         let ack = Ack::then(move |outcome| match outcome {
             Ok(()) => service.answer(&outbox, id, &Reply::Publish),
@@ -259,7 +316,7 @@ impl Session {
                 service.answer(&outbox, id, &Reply::Error(ErrorCode::Internal.into()));
             }
         });
-        self.gateway().publish(client, &publish.channel, data, ack)
+        self.gateway().publish(client, channel, data, ack)
     }
 
     /// Asks who is in a channel, and answers with what `reply` makes of it.
@@ -311,10 +368,11 @@ impl Session {
             return;
         }
         self.is_no_newcomer();
+        self.asking = None;
         self.service.metrics.disconnects.inc(reason);
         if let Some(client) = self.client.take() {
             self.service.metrics.connections.dec();
-            self.service.gateway.disconnected(&client);
+            self.service.gateway.disconnected(&client, reason);
         }
     }
 }

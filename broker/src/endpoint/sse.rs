@@ -35,7 +35,7 @@ pub(crate) use hello::fuzz;
 use events::Events;
 use gzip::Gzip;
 use keeper::Keeper;
-use session::Session;
+use session::{End, Session};
 
 /// What every connection of the endpoint shares.
 pub struct Endpoint {
@@ -113,10 +113,10 @@ async fn open(
                 beside.work(Keeper::new(&session, endpoint.settings.ping_interval));
                 stream(Events::new(session, opening, compressed.then(Gzip::default)), compressed)
             }
-            Err(reason) => {
+            Err(End { reason, farewell }) => {
                 // The status of a refusal would make an `EventSource` give up for good, without a word to the page.
                 endpoint.metrics.disconnects.inc(reason);
-                stream(Body::from(events::last(reason)), false)
+                stream(Body::from(events::last(&farewell)), false)
             }
         },
     };

@@ -176,7 +176,7 @@ impl Endpoint {
             Ok(place) => place,
             Err(reason) => {
                 let mut datagram = Vec::new();
-                JsonLines.end(advice(reason), &mut datagram);
+                JsonLines.end(&advice(reason).into(), &mut datagram);
                 return self.try_send(&datagram, address);
             }
         };

@@ -175,6 +175,8 @@ label! {
         RateLimit = "rate_limit",
         /// A logic module refused it.
         Logic = "logic",
+        /// A hook refused it.
+        Hook = "hook",
     }
 }
 
@@ -211,6 +213,7 @@ impl Rejection {
             | Self::Unavailable => "router",
             Self::Middleware | Self::RateLimit => "middleware",
             Self::Logic => "logic",
+            Self::Hook => "hook",
         }
     }
 }

@@ -8,6 +8,7 @@ fn every_metric_has_its_name_and_labels() {
     let websocket = metrics.endpoint("websocket");
     websocket.connections.inc();
     metrics.webhook("game").posts.breaker.set(1);
+    metrics.hook("publish").calls.inc(HookOutcome::Refused);
     let text = metrics.encode();
     for line in [
         concat!("switchboard_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -40,6 +41,11 @@ fn every_metric_has_its_name_and_labels() {
         "switchboard_webhook_bad_replies_total{module=\"game\"} 0",
         "switchboard_webhook_actions_total{module=\"game\",outcome=\"failed\"} 0",
         "switchboard_webhook_breaker{module=\"game\"} 1",
+        "switchboard_hook_calls_total{hook=\"publish\",outcome=\"refused\"} 1",
+        "switchboard_hook_attempts_total{hook=\"publish\",outcome=\"ok\"} 0",
+        "switchboard_hook_pending{hook=\"publish\"} 0",
+        "switchboard_hook_breaker{hook=\"publish\"} 0",
+        "switchboard_hook_seconds_count{hook=\"publish\"} 0",
         "switchboard_auth_keys 0",
         "switchboard_auth_key_reloads_total 0",
         "switchboard_auth_key_reload_failures_total 0",

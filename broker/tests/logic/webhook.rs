@@ -2,7 +2,6 @@
 
 mod batches;
 mod node;
-mod receiver;
 mod tls;
 mod trouble;
 
@@ -10,10 +9,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::{
-    Broker, OPEN, eventually,
+    Answer, Broker, OPEN, Receiver, eventually,
     token::{SECRET, token},
 };
-use receiver::{Answer, Receiver};
 
 const KEY: &str = "a secret of the tests, for webhooks";
 

@@ -2,66 +2,78 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::metrics::ClientCommand;
 
 /// One command of a client. Which of the fields is there says which command it is.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Command<'a> {
     /// The number that the reply carries; zero or absent when no reply is wanted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub id: u32,
     /// Says who the client is.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Connect<'a>>,
     /// Subscribes to a channel.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub subscribe: Option<Subscribe<'a>>,
     /// Ends a subscription.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub unsubscribe: Option<OfChannel<'a>>,
     /// Publishes into a channel.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub publish: Option<Publish<'a>>,
     /// Asks who is in a channel.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub presence: Option<OfChannel<'a>>,
     /// Asks how many are in a channel.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub presence_stats: Option<OfChannel<'a>>,
     /// A message to the server that has no reply.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub send: Option<Send<'a>>,
     /// A ping of the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ping: Option<Ping>,
     /// Asks for past messages of a channel.
-    history: Option<IgnoredAny>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    history: Option<&'a RawValue>,
     /// Calls a logic module.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub rpc: Option<Rpc<'a>>,
     /// Brings a new connection token.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub refresh: Option<Refresh<'a>>,
     /// Brings a new subscription token.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub sub_refresh: Option<SubRefresh<'a>>,
 }
 
+fn is_zero(id: &u32) -> bool {
+    *id == 0
+}
+
 /// See [`Command::connect`].
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Connect<'a> {
     /// A JWT, when the client has one.
     #[serde(default, borrow)]
     pub token: Cow<'a, str>,
     /// On datagrams: what the server has given this address, which proves that the client receives there.
-    #[serde(default, borrow)]
+    #[serde(default, borrow, skip_serializing_if = "str::is_empty")]
     pub cookie: Cow<'a, str>,
+    /// What the client calls itself, such as the name of its library: for the hook that is asked about it.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a RawValue>,
+    /// What it says beside: for the hook that is asked about it.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a RawValue>,
 }
 
 /// See [`Command::subscribe`].
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Subscribe<'a> {
     /// The channel.
     #[serde(borrow)]
@@ -72,7 +84,7 @@ pub struct Subscribe<'a> {
 }
 
 /// A command with a channel and nothing else.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct OfChannel<'a> {
     /// The channel.
     #[serde(borrow)]
@@ -80,7 +92,7 @@ pub struct OfChannel<'a> {
 }
 
 /// See [`Command::publish`].
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Publish<'a> {
     /// The channel.
     #[serde(borrow)]
@@ -91,7 +103,7 @@ pub struct Publish<'a> {
 }
 
 /// See [`Command::send`].
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Send<'a> {
     /// The payload.
     #[serde(borrow)]
@@ -99,7 +111,7 @@ pub struct Send<'a> {
 }
 
 /// See [`Command::rpc`].
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Rpc<'a> {
     /// The module's name.
     #[serde(default, borrow)]
@@ -110,7 +122,7 @@ pub struct Rpc<'a> {
 }
 
 /// See [`Command::refresh`].
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Refresh<'a> {
     /// A JWT of the same user.
     #[serde(default, borrow)]
@@ -118,7 +130,7 @@ pub struct Refresh<'a> {
 }
 
 /// See [`Command::sub_refresh`].
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct SubRefresh<'a> {
     /// The channel.
     #[serde(borrow)]
@@ -129,7 +141,7 @@ pub struct SubRefresh<'a> {
 }
 
 /// See [`Command::ping`].
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Ping {}
 
 /// One command, told apart.
@@ -169,6 +181,12 @@ impl<'a> Command<'a> {
     /// The commands of a frame, in order. After an error nothing more is read.
     pub fn read_all(text: &'a str) -> impl Iterator<Item = serde_json::Result<Command<'a>>> {
         serde_json::Deserializer::from_str(text).into_iter()
+    }
+
+    /// The command as a text, to be read again later; `{}` is an answer to a ping.
+    pub fn text(&self) -> String {
+        // Writing texts and JSON into memory cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Tells which command it is.

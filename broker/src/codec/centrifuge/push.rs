@@ -5,7 +5,7 @@ use std::io::Write;
 use super::write_string;
 use crate::{
     codec::{Encoder, Framer, Push, lines, websocket},
-    endpoint::Disconnect,
+    endpoint::Farewell,
     message::Channel,
 };
 
@@ -23,8 +23,8 @@ impl Framer for JsonOverWebSocket {
         websocket::write_text(out, write);
     }
 
-    fn end(&self, reason: Disconnect, out: &mut Vec<u8>) {
-        websocket::write_close(reason, out);
+    fn end(&self, farewell: &Farewell, out: &mut Vec<u8>) {
+        websocket::write_close(farewell, out);
     }
 }
 
@@ -42,9 +42,9 @@ impl Framer for JsonLines {
         lines::write_line(out, write);
     }
 
-    fn end(&self, reason: Disconnect, out: &mut Vec<u8>) {
+    fn end(&self, farewell: &Farewell, out: &mut Vec<u8>) {
         lines::write_line(out, |out| {
-            write_end(r#"{"push":{"disconnect":"#, reason.code().into(), reason.reason(), out);
+            write_end(r#"{"push":{"disconnect":"#, farewell.code.into(), &farewell.reason, out);
         });
     }
 }
@@ -99,5 +99,7 @@ pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
 /// Appends the start of a push, why something ends, and the end of the push.
 fn write_end(start: &str, code: u32, reason: &str, out: &mut Vec<u8>) {
     // Writing into memory cannot fail.
-    let _ = write!(out, r#"{start}{{"code":{code},"reason":"{reason}"}}}}}}"#);
+    let _ = write!(out, r#"{start}{{"code":{code},"reason":"#);
+    write_string(reason, out);
+    out.extend_from_slice(b"}}}");
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::write_string;
-use crate::{backplane::Member, endpoint::Refusal};
+use crate::{backplane::Member, endpoint::Refusal, hooks};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -61,6 +61,8 @@ pub enum Reply<'a> {
     },
     /// The command failed.
     Error(Refusal),
+    /// A hook has refused the command.
+    Refused(&'a hooks::Refusal),
     /// On datagrams: the client is to connect again with this, which proves that it receives where it says it is.
     Cookie(&'a str),
 }
@@ -120,6 +122,14 @@ impl Reply<'_> {
                 write!(out, r#""error":{{"code":{},"message":"#, error.code().code())?;
                 write_string(error.message(), out);
                 if error.code().is_temporary() {
+                    out.extend_from_slice(br#","temporary":true"#);
+                }
+                out.extend_from_slice(b"}}");
+            }
+            Self::Refused(hooks::Refusal { code, message, temporary }) => {
+                write!(out, r#""error":{{"code":{code},"message":"#)?;
+                write_string(message, out);
+                if *temporary {
                     out.extend_from_slice(br#","temporary":true"#);
                 }
                 out.extend_from_slice(b"}}");

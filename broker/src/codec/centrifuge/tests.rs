@@ -5,6 +5,7 @@ use crate::{
     backplane::{Member, Publication},
     codec::{Encoder, Framer, Push, Unsubscribe},
     endpoint::{Disconnect, ErrorCode},
+    hooks::Refusal,
     message::{Channel, ClientId, Rejection},
     metrics::Label,
 };
@@ -87,7 +88,7 @@ fn lines_end_with_a_line_feed_and_the_last_says_why() {
     let mut out = Vec::new();
     JsonLines.frame(&mut out, &mut |out| Reply::Ping.write(1, out));
     JsonLines.encode(&Push::Unsubscribe(&Channel::trusted("a"), Unsubscribe::Expired), &mut out);
-    JsonLines.end(Disconnect::Shutdown, &mut out);
+    JsonLines.end(&Disconnect::Shutdown.into(), &mut out);
     let lines: Vec<_> = std::str::from_utf8(&out).unwrap().split_inclusive('\n').collect();
     assert_eq!(lines[0], "{\"id\":1,\"ping\":{}}\n");
     assert!(lines[1].starts_with("{\"push\":{\"channel\":\"a\"") && lines[1].ends_with("}\n"), "{lines:?}");
@@ -176,4 +177,36 @@ proptest! {
         write_string(&name, &mut out);
         prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), name);
     }
+}
+
+#[test]
+fn a_command_that_waits_as_a_text_is_the_same_when_it_is_read_again() {
+    for text in [
+        r#"{"id":1,"connect":{"token":"t","name":"js","data":{"n": 1.50}}}"#,
+        r#"{"id":2,"subscribe":{"channel":"a\"b","token":""}}"#,
+        r#"{"id":3,"publish":{"channel":"a","data":[1, null, {"x":1.0e3}]}}"#,
+        r#"{"send":{"data":"x"}}"#,
+        r#"{"id":4,"rpc":{"method":"m"}}"#,
+        r#"{"id":5,"ping":{}}"#,
+        r#"{"id":6,"history":{"channel":"a"}}"#,
+        r#"{"id":7,"presence_stats":{"channel":"a"}}"#,
+        r#"{"id":8,"sub_refresh":{"channel":"a","token":"t"}}"#,
+        r#"{"id":9}"#,
+        "{}",
+    ] {
+        let command: Command<'_> = serde_json::from_str(text).unwrap();
+        let written = command.text();
+        let again: Command<'_> = serde_json::from_str(&written).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{command:?}"), "{written}");
+        assert_eq!(written == "{}", text == "{}", "{written}");
+    }
+}
+
+#[test]
+fn a_refusal_of_a_hook_is_an_error_in_its_own_words() {
+    let refusal = Refusal { code: 1001, message: "not \"you\"".into(), temporary: true };
+    assert_eq!(
+        reply(Reply::Refused(&refusal)),
+        r#"{"id":7,"error":{"code":1001,"message":"not \"you\"","temporary":true}}"#
+    );
 }

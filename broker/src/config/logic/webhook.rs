@@ -118,7 +118,7 @@ impl Webhook {
     }
 
     /// `wrong` is told the key and what to write instead.
-    pub(super) fn check(&self, time_limit: Period, wrong: &mut dyn FnMut(&str, String)) {
+    pub(in crate::config) fn check(&self, time_limit: Period, wrong: &mut dyn FnMut(&str, String)) {
         if let Err(why) = check_url(&self.url) {
             wrong("url", format!("{why}; write http://host:port/path or https://host/path"));
         }
@@ -182,7 +182,7 @@ impl Webhook {
     }
 
     /// Replaces the secret's file by what it holds.
-    pub(super) fn resolve(&mut self, place: &str, problems: &mut Vec<Problem>) {
+    pub(in crate::config) fn resolve(&mut self, place: &str, problems: &mut Vec<Problem>) {
         let Some(path) = self.secret_file.take() else { return };
         match Secret::read(&path) {
             Ok(secret) => self.secret = Some(secret),
@@ -191,7 +191,7 @@ impl Webhook {
     }
 
     /// What is valid but probably not meant, behind the place.
-    pub(super) fn warning(&self) -> Option<String> {
+    pub(in crate::config) fn warning(&self) -> Option<String> {
         match (&self.secret, &self.secret_file) {
             (None, None) => {
                 Some("has no secret: its receiver cannot tell who calls; give secret_file or secret".into())

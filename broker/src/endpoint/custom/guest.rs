@@ -12,8 +12,9 @@ use crate::{
     backplane::{Ack, Member},
     codec::centrifuge::single_line,
     endpoint::{Disconnect, ErrorCode, Refusal},
+    hooks::{Asked, Granted, Verdict},
     message::ClientId,
-    metrics::ClientCommand,
+    metrics::{ClientCommand, Rejection},
     registry::Client,
 };
 
@@ -62,8 +63,16 @@ impl Guest {
     /// Why the client is not subscribed.
     pub async fn subscribe(&self, channel: &str, token: &str) -> Result<(), Refusal> {
         self.begin(ClientCommand::Subscribe).await?;
+        let gateway = &self.shared().gateway;
+        let info = match gateway.hooks.subscribe(channel) {
+            None => None,
+            Some(hook) => {
+                let asked = gateway.ask_to_subscribe(hook, &self.client, channel, token);
+                self.allowed(asked).await?.info
+            }
+        };
         let (tell, told) = oneshot::channel();
-        let expires_at = self.shared().gateway.subscribe(&self.client, channel, token, move |outcome| {
+        let expires_at = gateway.subscribe(&self.client, channel, token, info, move |outcome| {
             // Nobody wants to know when the client has gone in the meantime.
             let _ = tell.send(outcome);
         });
@@ -95,8 +104,13 @@ impl Guest {
     {
         self.begin(ClientCommand::Publish).await?;
         let gateway = &self.shared().gateway;
+        let mut data = self.counted(json(data))?;
+        if let Some(hook) = gateway.hooks.publish(channel) {
+            let asked = serde_json::from_slice(&data).map_err(|_| ErrorCode::BadRequest);
+            let asked = asked.and_then(|json| gateway.ask_to_publish(hook, &self.client, channel, json));
+            data = self.allowed(asked).await?.data.unwrap_or(data);
+        }
         let (ack, outcome) = Ack::channel();
-        let data = self.counted(json(data))?;
         self.counted(gateway.publish(&self.client, channel, data, ack))?;
         outcome.await.map_err(|error| {
             gateway.hub.metrics.publish_failures.inc(error.into());
@@ -156,6 +170,25 @@ impl Guest {
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Waits for what a hook says of something that the client wants.
+    async fn allowed(&self, asked: Result<Asked, ErrorCode>) -> Result<Granted, Refusal> {
+        let asked = self.counted(asked)?;
+        let rejected = &self.shared().gateway.hub.metrics.rejected;
+        match asked.await.unwrap_or(Verdict::Failed(ErrorCode::Internal)) {
+            Verdict::Allowed(granted) => Ok(granted),
+            Verdict::Failed(error) => self.counted(Err(error)),
+            Verdict::Refused(refusal) => {
+                rejected.inc(Rejection::Hook);
+                Err(refusal.into())
+            }
+            Verdict::Ended(farewell) => {
+                rejected.inc(Rejection::Hook);
+                self.stay.outbox.close_with(farewell);
+                Err(ErrorCode::Stopped.into())
+            }
+        }
     }
 
     /// Leave for one question.

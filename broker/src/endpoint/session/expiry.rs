@@ -28,19 +28,21 @@ pub(super) fn ttl(expires_at: Option<u64>) -> Option<u64> {
 pub(super) struct Expiry {
     /// The connection's.
     connection: Option<u64>,
-    /// Before this nothing expires, neither that token nor one of a subscription.
+    /// The connection itself, whatever tokens come: a hook has said so.
+    end: Option<u64>,
+    /// Before this nothing expires, neither of them nor the token of a subscription.
     first: Option<u64>,
 }
 
 impl Expiry {
-    /// There is no token but the connection's.
-    pub(super) fn of_connection(expires_at: Option<u64>) -> Self {
-        Self { connection: expires_at, first: expires_at }
+    /// There is no token but the connection's, which ends at `end` by a hook.
+    pub(super) fn of_connection(expires_at: Option<u64>, end: Option<u64>) -> Self {
+        Self { connection: expires_at, end, first: [expires_at, end].into_iter().flatten().min() }
     }
 
     /// There is the connection's token, and those of the client's subscriptions.
-    fn of(connection: Option<u64>, client: &Client) -> Self {
-        Self { connection, first: [connection, client.first_expiry()].into_iter().flatten().min() }
+    fn of(connection: Option<u64>, end: Option<u64>, client: &Client) -> Self {
+        Self { connection, end, first: [connection, end, client.first_expiry()].into_iter().flatten().min() }
     }
 
     /// A subscription was asked for whose token expires then. How it ends, and when, is asked when the time has come.
@@ -71,12 +73,12 @@ impl Session {
             return Ok(());
         }
         let since = (now_ms() / 1000).saturating_sub(self.service.settings.token_grace.as_secs());
-        if self.expiry.connection.is_some_and(|end| end <= since) {
+        if [self.expiry.connection, self.expiry.end].iter().flatten().any(|end| *end <= since) {
             return Err(Disconnect::Expired);
         }
         let Some(client) = &self.client else { return Ok(()) };
         self.gateway().end_expired(client, since);
-        self.expiry = Expiry::of(self.expiry.connection, client);
+        self.expiry = Expiry::of(self.expiry.connection, self.expiry.end, client);
         Ok(())
     }
 
@@ -115,7 +117,7 @@ impl Session {
         };
         let reply = Reply::Refresh { client: client.id.to_string(), ttl: ttl(identity.expires_at) };
         self.service.answer(&self.outbox, id, &reply);
-        Ok(Expiry::of(identity.expires_at, client))
+        Ok(Expiry::of(identity.expires_at, self.expiry.end, client))
     }
 
     /// A new token for a subscription; gives when what there is now expires.
@@ -140,6 +142,6 @@ impl Session {
             return Err(ErrorCode::PermissionDenied);
         }
         self.service.answer(&self.outbox, id, &Reply::SubRefresh { ttl: ttl(grant.expires_at) });
-        Ok(Expiry::of(self.expiry.connection, client))
+        Ok(Expiry::of(self.expiry.connection, self.expiry.end, client))
     }
 }

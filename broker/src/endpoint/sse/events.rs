@@ -13,7 +13,7 @@ use hyper::body::Frame;
 use super::{Gzip, Session};
 use crate::{
     codec::sse::write_disconnect,
-    endpoint::{Disconnect, outbox::Next},
+    endpoint::{Disconnect, Farewell, outbox::Next},
 };
 
 /// When a client is to come back, in milliseconds. Each is told another time: those of an instance that is killed
@@ -57,7 +57,7 @@ impl Events {
             Next::Close(reason) => {
                 self.is_over = true;
                 self.session.end(reason);
-                last(reason)
+                last(&self.session.outbox.farewell(reason))
             }
         })
     }
@@ -93,11 +93,11 @@ impl From<Events> for Body {
 }
 
 /// The event that says why a stream ends.
-pub(super) fn last(reason: Disconnect) -> Vec<u8> {
-    let stays_away = reason.code() >= 3500 || reason == Disconnect::Expired;
+pub(super) fn last(farewell: &Farewell) -> Vec<u8> {
+    let stays_away = farewell.stays_away() || farewell.code == Disconnect::Expired.code();
     let mut event = Vec::new();
     // An `EventSource` comes back whatever the code says, and with the same token.
-    write_disconnect(reason, if stays_away { LATER } else { come_back() }, &mut event);
+    write_disconnect(farewell, if stays_away { LATER } else { come_back() }, &mut event);
     event
 }
 

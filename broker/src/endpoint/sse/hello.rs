@@ -11,6 +11,7 @@ use axum::{
     http::{Method, Request, StatusCode, Uri},
 };
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::Refusal;
@@ -23,6 +24,10 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Hello {
     /// Its token; empty when it has none.
     pub(super) token: String,
+    /// What it calls itself, for the hook that is asked about it.
+    pub(super) name: Option<Box<RawValue>>,
+    /// What it says beside, for the same.
+    pub(super) data: Option<Box<RawValue>>,
     /// The channels, each once.
     pub(super) channels: Vec<Wanted>,
 }
@@ -39,6 +44,8 @@ pub(super) struct Wanted {
 struct ConnectRequest {
     #[serde(default)]
     token: String,
+    name: Option<Box<RawValue>>,
+    data: Option<Box<RawValue>>,
     #[serde(default)]
     subs: Option<BTreeMap<String, SubscribeRequest>>,
 }
@@ -87,7 +94,8 @@ fn of_query(uri: &Uri) -> Result<Hello, String> {
             let channels = all("channel").filter(|&channel| seen.insert(channel));
             let channels =
                 channels.map(|channel| Wanted { channel: channel.to_owned(), token: String::new() });
-            Ok(Hello { channels: channels.collect(), token: token.unwrap_or_default().to_owned() })
+            let token = token.unwrap_or_default().to_owned();
+            Ok(Hello { token, name: None, data: None, channels: channels.collect() })
         }
     }
 }
@@ -101,9 +109,10 @@ fn of_json(json: &[u8]) -> Result<Hello, String> {
             error.column()
         )
     })?;
-    let subs = request.subs.unwrap_or_default().into_iter();
+    let ConnectRequest { token, name, data, subs } = request;
+    let subs = subs.unwrap_or_default().into_iter();
     let channels = subs.map(|(channel, SubscribeRequest { token })| Wanted { channel, token });
-    Ok(Hello { token: request.token, channels: channels.collect() })
+    Ok(Hello { token, name, data, channels: channels.collect() })
 }
 
 /// The input as a query, and as a request in JSON.

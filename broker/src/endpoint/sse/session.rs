@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -18,11 +19,13 @@ use crate::{
     auth::Identity,
     codec::sse::{Connect, write_connect},
     endpoint::{
-        Disconnect, EndpointKind, ErrorCode, Outbox,
+        Disconnect, EndpointKind, ErrorCode, Farewell, Greeting, Outbox,
         accept::{Peer, Place},
         session::advice,
     },
-    metrics::ClientCommand,
+    hooks::{Granted, Refusal, Verdict},
+    message::ClientId,
+    metrics::{ClientCommand, Rejection},
     registry::Client,
 };
 
@@ -39,20 +42,42 @@ pub(super) struct Session {
     _open: TaskTrackerToken,
 }
 
+/// Why somebody is not let in.
+pub(super) struct End {
+    /// As it is counted.
+    pub(super) reason: Disconnect,
+    /// As it is told.
+    pub(super) farewell: Farewell,
+}
+
+impl From<Disconnect> for End {
+    fn from(reason: Disconnect) -> Self {
+        Self { reason, farewell: reason.into() }
+    }
+}
+
+/// Who is let in.
+struct Newcomer {
+    id: ClientId,
+    identity: Identity,
+    /// When it has to go by a hook, in seconds since 1970.
+    end: Option<u64>,
+}
+
 impl Session {
     /// Lets a client in, if it may come, and subscribes it. With it comes the first event, which says so.
     pub(super) async fn begin(
         endpoint: &Arc<Endpoint>,
         hello: &Hello,
         peer: Peer,
-    ) -> Result<(Self, Vec<u8>), Disconnect> {
+    ) -> Result<(Self, Vec<u8>), End> {
         endpoint.metrics.received.inc(ClientCommand::Connect);
         let place = take_place(endpoint, peer)?;
-        let identity = endpoint.gateway.identify(&hello.token)?;
-        let session = Self::connect(endpoint, identity, place)?;
+        let newcomer = identify(endpoint, hello).await?;
+        let session = Self::connect(endpoint, newcomer, place)?;
         let channels = session.subscribe(&hello.channels).await;
         // A subscription that failed for now may be had in a moment, and the stream could not bring it any more.
-        if channels.iter().any(|(_, outcome)| outcome.is_err_and(ErrorCode::is_temporary)) {
+        if channels.iter().any(|(_, outcome)| outcome.as_ref().is_err_and(|refusal| refusal.temporary)) {
             session.outbox.close(Disconnect::ServerError);
         }
         let connect = Connect {
@@ -66,13 +91,15 @@ impl Session {
         Ok((session, opening))
     }
 
-    fn connect(endpoint: &Arc<Endpoint>, identity: Identity, place: Place) -> Result<Self, Disconnect> {
+    fn connect(endpoint: &Arc<Endpoint>, newcomer: Newcomer, place: Place) -> Result<Self, Disconnect> {
         let gateway = &endpoint.gateway;
         let outbox = Arc::new(Outbox::new(endpoint.settings.outbox_size));
-        let token_expires = identity.expires_at;
+        let Newcomer { id, identity, end } = newcomer;
+        let token_expires = [identity.expires_at, end].into_iter().flatten().min();
         // A drain finds it among those who are coming, or among the clients.
         let newcomer = gateway.newcomer(outbox.clone());
-        let client = gateway.connect(identity, EndpointKind::Sse, outbox.clone(), endpoint.encoder.clone());
+        let encoder = endpoint.encoder.clone();
+        let client = gateway.connect(id, identity, EndpointKind::Sse, outbox.clone(), encoder);
         gateway.no_newcomer(newcomer);
         let client = client?;
         endpoint.metrics.connects.inc();
@@ -89,25 +116,66 @@ impl Session {
         })
     }
 
-    /// Subscribes to what is wanted, and waits until it is known for each channel how that went.
-    async fn subscribe(&self, wanted: &[Wanted]) -> Vec<(String, Result<(), ErrorCode>)> {
+    /// Subscribes to what is wanted, and waits until it is known for each channel how that went. A hook is asked about
+    /// one channel after the other, so that no client has more of its time than another.
+    async fn subscribe(&self, wanted: &[Wanted]) -> Vec<(String, Result<(), Refusal>)> {
         let gateway = &self.endpoint.gateway;
-        let outcomes = wanted.iter().map(|Wanted { channel, token }| {
+        let mut outcomes = Vec::with_capacity(wanted.len());
+        for Wanted { channel, token } in wanted {
             self.endpoint.metrics.received.inc(ClientCommand::Subscribe);
             let (tell, told) = oneshot::channel();
-            gateway.subscribe(&self.client, channel, token, move |outcome| {
-                // Nobody wants to know when the client has gone in the meantime.
-                let _ = tell.send(outcome);
+            let refused = match self.ask(channel, token).await {
+                Ok(info) => {
+                    gateway.subscribe(&self.client, channel, token, info, move |outcome| {
+                        // Nobody wants to know when the client has gone in the meantime.
+                        let _ = tell.send(outcome);
+                    });
+                    None
+                }
+                Err(refusal) => Some(refusal),
+            };
+            outcomes.push(async move {
+                let outcome = match refused {
+                    Some(refusal) => Err(refusal),
+                    None => {
+                        told.await.unwrap_or(Err(ErrorCode::Internal)).map_err(|error| self.refused(error))
+                    }
+                };
+                (channel.clone(), outcome)
             });
-            async move { (channel.clone(), told.await.unwrap_or(Err(ErrorCode::Internal))) }
-        });
-        let outcomes = join_all(outcomes).await;
-        for error in outcomes.iter().filter_map(|(_, outcome)| outcome.err()) {
-            if let Some(reason) = error.rejection() {
-                self.endpoint.refuse(reason);
+        }
+        join_all(outcomes).await
+    }
+
+    /// Asks the hook, if there is one, whether the client may subscribe, and what it says of the client there.
+    async fn ask(&self, channel: &str, token: &str) -> Result<Option<Bytes>, Refusal> {
+        let gateway = &self.endpoint.gateway;
+        let Some(hook) = gateway.hooks.subscribe(channel) else { return Ok(None) };
+        if self.outbox.closing().is_some() {
+            return Err(self.refused(ErrorCode::PermissionDenied));
+        }
+        let asked = gateway.ask_to_subscribe(hook, &self.client, channel, token);
+        let asked = asked.map_err(|error| self.refused(error))?;
+        match asked.await.unwrap_or(Verdict::Failed(ErrorCode::Internal)) {
+            Verdict::Allowed(granted) => Ok(granted.info),
+            Verdict::Failed(error) => Err(self.refused(error)),
+            Verdict::Refused(refusal) => {
+                self.endpoint.refuse(Rejection::Hook);
+                Err(refusal)
+            }
+            Verdict::Ended(farewell) => {
+                self.outbox.close_with(farewell);
+                Err(self.refused(ErrorCode::PermissionDenied))
             }
         }
-        outcomes
+    }
+
+    /// Counts a refusal, as it is told.
+    fn refused(&self, error: ErrorCode) -> Refusal {
+        if let Some(reason) = error.rejection() {
+            self.endpoint.refuse(reason);
+        }
+        error.into()
     }
 
     /// The time until a token expires, the client's or that of a subscription that there is; `None` when none does.
@@ -124,7 +192,7 @@ impl Session {
         }
         self.endpoint.metrics.disconnects.inc(reason);
         self.endpoint.metrics.connections.dec();
-        self.endpoint.gateway.disconnected(&self.client);
+        self.endpoint.gateway.disconnected(&self.client, reason);
     }
 }
 
@@ -137,4 +205,44 @@ impl Drop for Session {
 
 fn take_place(endpoint: &Endpoint, peer: Peer) -> Result<Place, Disconnect> {
     endpoint.gateway.admit(&endpoint.admission, peer.0.ip()).map_err(advice)
+}
+
+/// Who comes, by its token and by what a hook says of it.
+async fn identify(endpoint: &Endpoint, hello: &Hello) -> Result<Newcomer, End> {
+    let (gateway, id) = (&endpoint.gateway, ClientId::generate());
+    let hook = gateway.hooks.connect.as_ref();
+    let verified = match hook.is_some_and(|hook| hook.instead_of_token) {
+        true => None,
+        false => Some(gateway.identify(&hello.token)?),
+    };
+    let Some(hook) = hook else {
+        let identity = verified.ok_or(Disconnect::PermissionDenied)?;
+        return Ok(Newcomer { id, identity, end: None });
+    };
+    let greeting = Greeting { token: &hello.token, name: hello.name.as_deref(), data: hello.data.as_deref() };
+    let asked = gateway.ask_to_connect(hook, id, verified.as_ref(), EndpointKind::Sse, &greeting);
+    let granted = allowed(endpoint, asked.await.unwrap_or(Verdict::Failed(ErrorCode::Internal)))?;
+    let Some((identity, end)) = hook.identity(verified, granted) else {
+        endpoint.refuse(Rejection::NoToken);
+        return Err(Disconnect::PermissionDenied.into());
+    };
+    Ok(Newcomer { id, identity, end })
+}
+
+/// What a hook gives somebody whom it lets in. On this kind of connection there are no errors to tell, only ends.
+fn allowed(endpoint: &Endpoint, verdict: Verdict) -> Result<Granted, End> {
+    let farewell = match verdict {
+        Verdict::Allowed(granted) => return Ok(granted),
+        Verdict::Failed(error) => {
+            endpoint.refuse(error.rejection().unwrap_or(Rejection::Unavailable));
+            return Err(Disconnect::ServerError.into());
+        }
+        Verdict::Ended(farewell) => farewell,
+        Verdict::Refused(Refusal { message, temporary, .. }) => {
+            let like = if temporary { Disconnect::ServerError } else { Disconnect::PermissionDenied };
+            Farewell { code: like.code(), reason: message.into() }
+        }
+    };
+    endpoint.refuse(Rejection::Hook);
+    Err(End { reason: Disconnect::Hook, farewell })
 }

@@ -3,7 +3,10 @@
 use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
 use super::Endpoint;
 use crate::{
@@ -21,6 +24,8 @@ pub(super) struct Peer {
     outbox: Arc<Outbox>,
     service: Arc<Service>,
     state: Mutex<State>,
+    /// A hook is asked, whose verdict is to be waited for.
+    asks: Notify,
 }
 
 struct State {
@@ -37,7 +42,7 @@ impl Peer {
         let outbox = Arc::new(Outbox::new(service.settings.outbox_size));
         let session = Session::new(service.clone(), outbox.clone());
         let state = State { session, place: Some(place), heard: Instant::now() };
-        Self { outbox, service, state: Mutex::new(state) }
+        Self { outbox, service, state: Mutex::new(state), asks: Notify::new() }
     }
 
     /// Something came, whatever it was.
@@ -59,6 +64,29 @@ impl Peer {
         if let Err(reason) = session.commands(commands) {
             self.outbox.close(reason);
         }
+        if session.is_asking() {
+            self.asks.notify_one();
+        }
+    }
+
+    /// What is to be sent next. In the meantime hooks that are asked are waited for.
+    async fn next(&self) -> Next {
+        loop {
+            let next = poll_fn(|cx| {
+                let session = &mut self.state.lock().session;
+                if session.is_asking()
+                    && let Err(reason) = session.settle(cx)
+                {
+                    self.outbox.close(reason);
+                }
+                self.outbox.poll_next(cx)
+            });
+            tokio::select! {
+                next = next => return next,
+                // Commands are carried out by another task, which asks where this one does not see it.
+                () = self.asks.notified() => {}
+            }
+        }
     }
 
     /// Ends the session, after what is queued has been sent.
@@ -79,7 +107,7 @@ impl Peer {
         // Who went by itself, or began anew, is told nothing.
         if reason != Disconnect::Gone {
             let mut end = Vec::new();
-            self.service.encoder.end(reason, &mut end);
+            self.service.encoder.end(&self.outbox.farewell(reason), &mut end);
             endpoint.send(&end, address).await;
         }
         endpoint.forget(address, &self);
@@ -93,7 +121,7 @@ impl Peer {
                 // Looked at here, for somebody who is sent much would never be waited for.
                 self.timed_out(endpoint.settings.session_timeout);
             }
-            match timeout_at(due, poll_fn(|cx| self.outbox.poll_next(cx))).await {
+            match timeout_at(due, self.next()).await {
                 Ok(Next::Write(lines)) => endpoint.send(&lines, address).await,
                 Ok(Next::Close(reason)) => return reason,
                 Err(_) => {}
@@ -115,6 +143,11 @@ impl Peer {
         let reason = match state.session.end_expired() {
             Err(reason) => reason,
             Ok(()) if state.heard.elapsed() < state.patience(timeout) => return,
+            // It has said who it is, and a hook is asked.
+            Ok(()) if !state.session.is_connected() && state.session.is_asking() => {
+                state.heard = Instant::now();
+                return;
+            }
             Ok(()) if state.session.is_connected() => Disconnect::NoPong,
             Ok(()) => Disconnect::Stale,
         };

@@ -1,4 +1,4 @@
-//! A receiver of webhooks in the test's process, which answers as the test says.
+//! A receiver of webhooks and hooks in the test's process, which answers as the test says.
 
 use std::{
     collections::VecDeque,
@@ -23,38 +23,40 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 
 /// One request as it came.
 #[derive(Clone)]
-pub(super) struct Got {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Got {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Got {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
     #[track_caller]
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
     }
 }
 
 /// What a request is answered with.
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Json(Value),
     Status(u16, &'static [(&'static str, &'static str)], &'static str),
     /// Each message with its own data.
     Echo,
     /// Nothing, until [`Receiver::let_go`]; then as an echo.
     Wait,
+    /// The same with this.
+    Later(Value),
     /// Bytes without end.
     Endless,
 }
 
 /// A running receiver.
-pub(super) struct Receiver {
-    pub(super) address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     inner: Arc<Inner>,
     server: JoinHandle<()>,
 }
@@ -69,12 +71,12 @@ struct Inner {
 }
 
 impl Receiver {
-    pub(super) async fn start(then: Answer) -> Self {
+    pub(crate) async fn start(then: Answer) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), then)
     }
 
     /// On any kind of listener.
-    pub(super) fn on<L>(listener: L, then: Answer) -> Self
+    pub(crate) fn on<L>(listener: L, then: Answer) -> Self
     where
         L: Listener<Addr = SocketAddr>,
     {
@@ -95,23 +97,23 @@ impl Receiver {
         Self { address, inner, server }
     }
 
-    pub(super) fn next(&self, answers: impl IntoIterator<Item = Answer>) {
+    pub(crate) fn next(&self, answers: impl IntoIterator<Item = Answer>) {
         self.inner.answers.lock().extend(answers);
     }
 
-    pub(super) fn always(&self, answer: Answer) {
+    pub(crate) fn always(&self, answer: Answer) {
         *self.inner.then.lock() = answer;
     }
 
-    pub(super) fn got(&self) -> Vec<Got> {
+    pub(crate) fn got(&self) -> Vec<Got> {
         self.inner.got.lock().clone()
     }
 
-    pub(super) fn let_go(&self, requests: usize) {
+    pub(crate) fn let_go(&self, requests: usize) {
         self.inner.gate.add_permits(requests);
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.inner.connections.load(Ordering::SeqCst)
     }
 }
@@ -145,6 +147,10 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
         Answer::Wait => {
             inner.gate.acquire().await.unwrap().forget();
             echo()
+        }
+        Answer::Later(json) => {
+            inner.gate.acquire().await.unwrap().forget();
+            axum::Json(json).into_response()
         }
         Answer::Endless => {
             let part = Bytes::from_static(&[b' '; 4096]);
