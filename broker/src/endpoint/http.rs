@@ -161,6 +161,8 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     body::<Presence>(bytes);
     body::<PresenceStats>(bytes);
     body::<Clients>(bytes);
+    body::<Subscribe>(bytes);
+    body::<Unsubscribe>(bytes);
     body::<Disconnect>(bytes);
     body::<Note>(bytes);
     body::<Batch>(bytes);
