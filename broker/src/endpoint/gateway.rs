@@ -198,9 +198,10 @@ impl Gateway {
         self.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)
     }
 
-    /// Subscribes a client, of whom `info` may say more in the channel than its token. `tell` is called once with the outcome; after a success nothing that is published
-    /// from then on is missed. Returns when the token expires, in seconds since 1970, however the subscribing
-    /// ends: what counts is [`Client::first_expiry`] when that time has come.
+    /// Subscribes a client, of whom `info` may say more in the channel than its token. `tell` is called once with the
+    /// outcome; after a success nothing that is published from then on is missed. Returns when the token expires, in
+    /// seconds since 1970, however the subscribing ends: what counts is [`Client::first_expiry`] when that time has
+    /// come.
     pub fn subscribe(
         self: &Arc<Self>,
         client: &Arc<Client>,
