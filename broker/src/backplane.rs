@@ -232,6 +232,38 @@ pub const ANSWER_WITHIN: Duration = Duration::from_millis(750);
 ///
 /// The calls that return nothing are made on the message path: they put the work into a bounded queue and
 /// return at once; the [`Ack`] is told later. Calls for one channel take effect in the order of the calls.
+///
+/// Two brokers of one process, joined by its memory:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use switchboard::{
+///     Broker,
+///     backplane::{Backplane, memory::{Memory, MemoryBackplane}},
+///     config::Config,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let memory = Arc::new(Memory::default());
+/// let mut brokers = Vec::new();
+/// for id in ["one", "two"] {
+///     let text = format!("instance: {{id: {id}}}\nclient: {{address: 127.0.0.1:0}}\nadmin: {{address: 127.0.0.1:0}}");
+///     let backplane = Arc::new(MemoryBackplane::joining(memory.clone()));
+///     let settings = Config::parse("settings", &text, std::env::vars())?;
+///     let broker = Broker::builder().settings(settings).backplane(backplane.clone()).start().await?;
+///     brokers.push((broker, backplane));
+/// }
+/// let (_, backplane) = &brokers[0];
+/// let ids: Vec<_> = backplane.instances().await?.into_iter().map(|instance| instance.id).collect();
+/// assert_eq!(ids, ["one", "two"]);
+/// for (broker, _) in brokers {
+///     broker.drain().await;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub trait Backplane: Send + Sync + 'static {
     /// Begins: from now on what arrives is handed over. Returns when the instance may take clients: with a
     /// backplane that is away, either an error (it is required) or at once, to join when it comes.

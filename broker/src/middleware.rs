@@ -10,6 +10,27 @@ pub mod rules;
 pub mod size;
 
 /// Looks at a message, may change it, and may stop it with [`Message::reject`] or [`Message::postpone`].
+///
+/// ```
+/// use switchboard::{message::{Message, Source, State, Target}, middleware::Middleware};
+///
+/// /// Stops messages that are larger than this.
+/// struct AtMost(usize);
+///
+/// impl Middleware for AtMost {
+///     fn process(&self, message: &mut Message) {
+///         if message.payload.len() > self.0 {
+///             message.reject("size", format!("at most {} bytes are allowed", self.0));
+///         }
+///     }
+/// }
+///
+/// let mut message = Message::new(Source::Api, Target::Everyone, "a long story".into());
+/// AtMost(1000).process(&mut message);
+/// assert_eq!(message.state, State::Accepted);
+/// AtMost(10).process(&mut message);
+/// assert!(matches!(message.state, State::Rejected(_)));
+/// ```
 pub trait Middleware: Send + Sync + 'static {
     /// Called for each message; must not block.
     fn process(&self, message: &mut Message);
