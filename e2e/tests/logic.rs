@@ -75,11 +75,15 @@ async fn apply_the_example(lab: &Lab) -> Result<()> {
 }
 
 async fn kubectl(lab: &Lab, arguments: &[&str], input: &str) -> Result<()> {
-    let mut child =
-        lab.kubectl().args(arguments).stdin(Stdio::piped()).spawn().context("cannot run kubectl")?;
+    let mut command = lab.kubectl();
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("cannot run kubectl")?;
     let mut stdin = child.stdin.take().context("kubectl has no input")?;
     stdin.write_all(input.as_bytes()).await?;
     drop(stdin);
-    ensure!(child.wait().await?.success(), "kubectl {} failed", arguments.join(" "));
+    let output = child.wait_with_output().await?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim_end().to_owned();
+    ensure!(output.status.success(), "kubectl {}: {said}", arguments.join(" "));
+    lab.report.say("kubectl", said);
     Ok(())
 }

@@ -84,8 +84,14 @@ impl From<Rejection> for Refusal {
 }
 
 impl From<LogicError> for Refusal {
+    /// What a module refuses, in its words.
     fn from(error: LogicError) -> Self {
-        ErrorCode::from(error).into()
+        match error {
+            LogicError::Refused(why) if !why.is_empty() => {
+                Self { code: ErrorCode::Refused, sentence: Some(why.into()) }
+            }
+            error => ErrorCode::from(error).into(),
+        }
     }
 }
 

@@ -95,7 +95,8 @@ async fn a_module_can_be_refused_answered_with_nothing_or_called_by_the_server_a
     let mut client = broker.connect().await;
     assert_eq!(client.command(rpc(&json!(1))).await, json!({"rpc": {"data": null}}));
     receiver.always(Answer::Json(json!({"reject": "not you"})));
-    assert_eq!(client.error(rpc(&json!(1))).await, 103);
+    let refused = client.command(rpc(&json!(1))).await;
+    assert_eq!(refused, json!({"error": {"code": 103, "message": "not you"}}));
     let asked = json!({"logic": ["hook"], "data": 1, "metadata": {"room": "7"}});
     let answer = broker.api("send", &asked).await;
     assert_eq!(answer["result"]["logic"]["hook"]["error"], "not you");
