@@ -89,3 +89,6 @@ server.keepAliveTimeout = 10_000;
 server.listen(Number(process.env.PORT ?? 7000), '127.0.0.1', () => {
   console.log(`listening on ${server.address().port}`);
 });
+
+// The first process of a container is not ended by a signal that it does not handle: its pod would wait for its grace to be over.
+process.once('SIGTERM', () => process.exit());

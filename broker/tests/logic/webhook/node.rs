@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -43,6 +44,16 @@ async fn the_example_answers_publishes_and_disconnects() {
     assert_eq!(client.end().await, 3503);
     eventually("all are counted", async || runs(&broker, "ok").await == 3).await;
     assert_eq!(runs(&broker, "refused").await, 1);
+}
+
+#[tokio::test]
+async fn the_example_ends_in_order_when_it_is_told_to() {
+    let (mut receiver, _) = start().await;
+    let pid = Pid::from_raw(receiver.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let status = within("the receiver's end", receiver.wait()).await.unwrap();
+    // As the first process of a container it would not be ended by a signal that it does not handle.
+    assert!(status.success(), "{status}");
 }
 
 #[tokio::test]
