@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use crate::{
+    clock::now_ms,
     config::logic::Webhook as Settings,
     metrics::{PostMetrics, WebhookAttempt},
-    registry::now_ms,
 };
 
 mod breaker;

@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use ahash::{HashMap, RandomState};
@@ -16,6 +15,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::{
     channel::Subscription,
+    clock::{now_ms, tick_ms},
     codec::{Encoder, Push},
     endpoint::{EndpointKind, Outbox},
     message::{Channel, ClientId},
@@ -130,11 +130,6 @@ impl Client {
     }
 }
 
-/// Milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
-
 const SHARDS: usize = 32;
 
 type Shard = BTreeMap<ClientId, Arc<Client>>;
@@ -228,7 +223,7 @@ impl Registry {
 
     /// A message of this client has come in now.
     pub fn touch(&self, client: &Arc<Client>) {
-        client.last_message.store(now_ms(), Ordering::Relaxed);
+        client.last_message.store(tick_ms().max(client.connected), Ordering::Relaxed);
         self.changed(client);
     }
 

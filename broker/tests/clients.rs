@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use switchboard::{backplane::memory::Memory, registry::now_ms};
+use switchboard::{backplane::memory::Memory, clock::tick_ms};
 
 use crate::support::{Broker, Client, OPEN, eventually, token::SECRET, token::token};
 
@@ -294,7 +294,7 @@ async fn an_answer_to_a_ping_is_no_message() {
     let mut client = broker.connect().await;
     let record = async || list(&broker, json!({})).await.1["clients"][0].take();
     let before = record().await;
-    eventually("time has passed", async || now_ms() > before["last_message"].as_u64().unwrap()).await;
+    eventually("time has passed", async || tick_ms() > before["last_message"].as_u64().unwrap()).await;
     client.send("{}").await;
     eventually("it was read", async || broker.metric("received_total", &[("command", "pong")]).await == 1)
         .await;

@@ -7,24 +7,31 @@ use crate::config::{Access, Channels, Namespace, Subscribe};
 /// The namespaces by name.
 #[derive(Clone, Debug)]
 pub struct Namespaces {
-    by_name: HashMap<String, Namespace>,
+    /// Of channels without a prefix: most have none, and it is asked with each message.
+    unnamed: Option<Namespace>,
+    named: HashMap<String, Namespace>,
 }
 
 impl Namespaces {
     /// The namespaces of the configuration.
     pub fn new(channels: &Channels) -> Self {
-        Self { by_name: channels.namespaces.iter().map(|n| (n.name.clone(), n.clone())).collect() }
+        let mut named: HashMap<_, _> =
+            channels.namespaces.iter().map(|namespace| (namespace.name.clone(), namespace.clone())).collect();
+        Self { unnamed: named.remove(""), named }
     }
 
     /// The rules of a channel; `None` when its namespace does not exist (error 102, unknown channel).
     pub fn of(&self, channel: &str) -> Option<&Namespace> {
-        self.by_name.get(namespace_of(channel))
+        match namespace_of(channel) {
+            "" => self.unnamed.as_ref(),
+            name => self.named.get(name),
+        }
     }
 }
 
 /// The namespace of a channel: what stands before its first `:`, or nothing.
 pub fn namespace_of(channel: &str) -> &str {
-    channel.split_once(':').map_or("", |(namespace, _)| namespace)
+    memchr::memchr(b':', channel.as_bytes()).map_or("", |end| &channel[..end])
 }
 
 /// What a client asks to do in a channel.

@@ -8,7 +8,7 @@ mod push;
 mod reply;
 
 pub use command::{
-    Command, Connect, OfChannel, Ping, Publish, Refresh, Request, Rpc, Send, SubRefresh, Subscribe,
+    Command, Commands, Connect, OfChannel, Publish, Refresh, Request, Rpc, Send, SubRefresh, Subscribe,
 };
 pub use push::{JsonLines, JsonOverWebSocket, write_push};
 pub use reply::Reply;

@@ -72,6 +72,12 @@ pub fn write_frame(opcode: OpCode, out: &mut Vec<u8>, write: impl FnOnce(&mut Ve
     out.extend_from_slice(&[0, 0]);
     write(out);
     let length = (out.len() - start - 2) as u64;
+    if length < 126 {
+        // The last fragment, whose length is in the second byte (RFC 6455 §5.2).
+        out[start] = 0x80 | u8::from(opcode);
+        out[start + 1] = length as u8;
+        return;
+    }
     let header = FrameHeader { is_final: true, opcode, mask: None, ..FrameHeader::default() };
     let mut formatted = [0u8; LONGEST_HEADER];
     let mut cursor = Cursor::new(&mut formatted[..]);

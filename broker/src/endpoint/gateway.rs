@@ -21,6 +21,7 @@ use crate::{
     auth::{Action, AuthError, Authenticator, Caller, Grant, Identity, Namespaces, permit},
     backplane::{Ack, Backplane, Envelope, Member},
     channel::{Confirm, Entrance, SubscribeError, Terms},
+    clock::now_ms,
     codec::Encoder,
     config::{Limits, Namespace},
     hooks::Hooks,
@@ -29,7 +30,7 @@ use crate::{
     message::{Channel, ClientId, Message, Source, Target, Targets},
     metrics::{Origin, Rejection},
     pipeline::Pipeline,
-    registry::{Client, now_ms},
+    registry::Client,
 };
 
 mod asks;

@@ -8,10 +8,11 @@ use super::{Disconnect, ErrorCode, Gateway, Greeting, Outbox, Refusal};
 use crate::{
     auth::{AuthError, Identity},
     backplane::{Ack, Member, count},
+    clock::now_ms,
     codec::centrifuge::{Command, Connect, Reply, Request, Rpc, Subscribe, single_line},
     message::ClientId,
     metrics::Rejection,
-    registry::{Client, now_ms},
+    registry::Client,
 };
 
 mod asking;
@@ -127,8 +128,7 @@ impl Session {
     }
 
     fn carry_out(&mut self, command: Command<'_>) -> Result<(), Disconnect> {
-        let id = command.id;
-        let request = command.request();
+        let Command { id, request, .. } = command;
         self.service.metrics.received.inc(request.kind());
         if self.client.is_some() && matches!(request, Request::Pong) {
             self.ponged = true;

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     codec::{
         Framer,
-        centrifuge::{Command, JsonLines, Reply},
+        centrifuge::{Command, JsonLines, Reply, Request},
         lines::{LARGEST_DATAGRAM, datagrams},
     },
     metrics::{DeliveryFailure, Rejection},
@@ -118,7 +118,10 @@ impl Endpoint {
         }
         let mut commands = Command::read_all(text).peekable();
         let first = commands.peek().and_then(|command| command.as_ref().ok());
-        let connects = first.and_then(|first| Some((first.id, first.connect.as_ref()?)));
+        let connects = first.and_then(|first| match &first.request {
+            Request::Connect(connect) => Some((first.id, connect)),
+            _ => None,
+        });
         match (connects, peer) {
             (Some((id, connect)), known) => match self.is_proven(&connect.cookie, from) {
                 true => self.begin(from, known, commands),

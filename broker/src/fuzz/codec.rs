@@ -11,7 +11,7 @@ use crate::codec::{
 pub(super) fn commands(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let kinds = |text: &str| -> Vec<Option<_>> {
-        Command::read_all(text).map(|command| command.ok().map(|command| command.request().kind())).collect()
+        Command::read_all(text).map(|command| command.ok().map(|command| command.request.kind())).collect()
     };
     let read = kinds(text);
     // At least two bytes each, and one error at most, behind which nothing is read.
@@ -22,7 +22,7 @@ pub(super) fn commands(bytes: &[u8]) {
     assert!(behind[0].is_some());
     assert_eq!(behind[1..], read);
     for command in Command::read_all(text).map_while(Result::ok) {
-        let data = match command.request() {
+        let data = match command.request {
             Request::Publish(publish) => publish.data,
             Request::Send(send) => send.data,
             _ => continue,

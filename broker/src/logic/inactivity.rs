@@ -7,9 +7,10 @@ use tokio::time::sleep;
 
 use super::{Context, Logic};
 use crate::{
+    clock::now_ms,
     cluster::Who,
     endpoint::{Disconnect, EndpointKind},
-    registry::{Query, now_ms},
+    registry::Query,
 };
 
 /// Disconnects clients whose last message came long ago. Each instance watches its own, so nothing is done twice.

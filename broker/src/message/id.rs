@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::clock::{now_ms, tick_ms};
+
 /// The identity of one connected client, unique over all instances and for all time (UUIDv7).
 ///
 /// In JSON it is the hyphenated text. Ids order by the time at which the clients connected.
@@ -15,7 +17,7 @@ pub struct ClientId(Uuid);
 impl ClientId {
     /// A new identity.
     pub fn generate() -> Self {
-        Self(uuid_v7())
+        Self(uuid_v7(now_ms()))
     }
 
     /// Reads the hyphenated form back; `None` when it is not a UUID.
@@ -53,12 +55,11 @@ pub struct MessageId(pub Uuid);
 impl MessageId {
     /// A new identity.
     pub fn generate() -> Self {
-        Self(uuid_v7())
+        Self(uuid_v7(tick_ms()))
     }
 }
 
 /// A new UUIDv7 without the state that the uuid crate shares between threads to order those of one millisecond.
-fn uuid_v7() -> Uuid {
-    let since_1970 = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(since_1970.as_millis() as u64, &rand::random()).into_uuid()
+fn uuid_v7(unix_ms: u64) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(unix_ms, &rand::random()).into_uuid()
 }

@@ -8,9 +8,9 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::json;
 use switchboard::{
+    clock::now_ms,
     codec::{Encoder, centrifuge::JsonLines},
     endpoint::{Credentials, Disconnect, Endpoint, ErrorCode, Guest, Host, Outgoing, outbox::Next},
-    registry::now_ms,
 };
 use tokio::sync::mpsc;
 

@@ -17,7 +17,7 @@ use super::{
     keys::Keys,
     records::Records,
 };
-use crate::{backplane::InstanceRecord, hub::Hub, message::Epoch, metrics::RedisCommand, registry::now_ms};
+use crate::{backplane::InstanceRecord, clock::now_ms, hub::Hub, message::Epoch, metrics::RedisCommand};
 
 /// How long a lease holds.
 pub(super) const LEASE: Duration = Duration::from_secs(10);

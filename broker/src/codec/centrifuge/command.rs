@@ -1,79 +1,45 @@
 //! What clients send.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{StreamDeserializer, de::StrRead, value::RawValue};
 
 use crate::metrics::ClientCommand;
 
-/// One command of a client. Which of the fields is there says which command it is.
-#[derive(Debug, Default, Deserialize, Serialize)]
+/// One command of a client.
+#[derive(Debug)]
 pub struct Command<'a> {
-    /// The number that the reply carries; zero or absent when no reply is wanted.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    /// The number that the reply carries; zero when no reply is wanted.
     pub id: u32,
-    /// Says who the client is.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub connect: Option<Connect<'a>>,
-    /// Subscribes to a channel.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub subscribe: Option<Subscribe<'a>>,
-    /// Ends a subscription.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub unsubscribe: Option<OfChannel<'a>>,
-    /// Publishes into a channel.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub publish: Option<Publish<'a>>,
-    /// Asks who is in a channel.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub presence: Option<OfChannel<'a>>,
-    /// Asks how many are in a channel.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub presence_stats: Option<OfChannel<'a>>,
-    /// A message to the server that has no reply.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub send: Option<Send<'a>>,
-    /// A ping of the client.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ping: Option<Ping>,
-    /// Asks for past messages of a channel.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    history: Option<&'a RawValue>,
-    /// Calls a logic module.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub rpc: Option<Rpc<'a>>,
-    /// Brings a new connection token.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub refresh: Option<Refresh<'a>>,
-    /// Brings a new subscription token.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub sub_refresh: Option<SubRefresh<'a>>,
+    /// What it asks for.
+    pub request: Request<'a>,
+    /// Its bytes, from which [`Command::read`] makes it again.
+    pub text: &'a str,
 }
 
-fn is_zero(id: &u32) -> bool {
-    *id == 0
-}
-
-/// See [`Command::connect`].
-#[derive(Debug, Default, Deserialize, Serialize)]
+/// See [`Request::Connect`].
+#[derive(Debug, Deserialize)]
 pub struct Connect<'a> {
     /// A JWT, when the client has one.
     #[serde(default, borrow)]
     pub token: Cow<'a, str>,
     /// On datagrams: what the server has given this address, which proves that the client receives there.
-    #[serde(default, borrow, skip_serializing_if = "str::is_empty")]
+    #[serde(default, borrow)]
     pub cookie: Cow<'a, str>,
     /// What the client calls itself, such as the name of its library: for the hook that is asked about it.
-    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    #[serde(default, borrow)]
     pub name: Option<&'a RawValue>,
     /// What it says beside: for the hook that is asked about it.
-    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    #[serde(default, borrow)]
     pub data: Option<&'a RawValue>,
 }
 
-/// See [`Command::subscribe`].
-#[derive(Debug, Deserialize, Serialize)]
+/// See [`Request::Subscribe`].
+#[derive(Debug, Deserialize)]
 pub struct Subscribe<'a> {
     /// The channel.
     #[serde(borrow)]
@@ -84,15 +50,15 @@ pub struct Subscribe<'a> {
 }
 
 /// A command with a channel and nothing else.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize)]
 pub struct OfChannel<'a> {
     /// The channel.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
 }
 
-/// See [`Command::publish`].
-#[derive(Debug, Deserialize, Serialize)]
+/// See [`Request::Publish`].
+#[derive(Debug, Deserialize)]
 pub struct Publish<'a> {
     /// The channel.
     #[serde(borrow)]
@@ -102,16 +68,16 @@ pub struct Publish<'a> {
     pub data: &'a RawValue,
 }
 
-/// See [`Command::send`].
-#[derive(Debug, Deserialize, Serialize)]
+/// See [`Request::Send`].
+#[derive(Debug, Deserialize)]
 pub struct Send<'a> {
     /// The payload.
     #[serde(borrow)]
     pub data: &'a RawValue,
 }
 
-/// See [`Command::rpc`].
-#[derive(Debug, Deserialize, Serialize)]
+/// See [`Request::Rpc`].
+#[derive(Debug, Deserialize)]
 pub struct Rpc<'a> {
     /// The module's name.
     #[serde(default, borrow)]
@@ -121,16 +87,16 @@ pub struct Rpc<'a> {
     pub data: Option<&'a RawValue>,
 }
 
-/// See [`Command::refresh`].
-#[derive(Debug, Deserialize, Serialize)]
+/// See [`Request::Refresh`].
+#[derive(Debug, Deserialize)]
 pub struct Refresh<'a> {
     /// A JWT of the same user.
     #[serde(default, borrow)]
     pub token: Cow<'a, str>,
 }
 
-/// See [`Command::sub_refresh`].
-#[derive(Debug, Deserialize, Serialize)]
+/// See [`Request::SubRefresh`].
+#[derive(Debug, Deserialize)]
 pub struct SubRefresh<'a> {
     /// The channel.
     #[serde(borrow)]
@@ -140,36 +106,32 @@ pub struct SubRefresh<'a> {
     pub token: Cow<'a, str>,
 }
 
-/// See [`Command::ping`].
-#[derive(Debug, Deserialize, Serialize)]
-pub struct Ping {}
-
-/// One command, told apart.
+/// What a command asks for.
 #[derive(Debug)]
 pub enum Request<'a> {
-    /// The empty object: the client's answer to a ping of the server.
+    /// Nothing, by the empty object: the client's answer to a ping of the server.
     Pong,
-    /// See [`Command::connect`].
+    /// Says who the client is.
     Connect(Connect<'a>),
-    /// See [`Command::subscribe`].
+    /// Subscribes to a channel.
     Subscribe(Subscribe<'a>),
-    /// See [`Command::unsubscribe`].
+    /// Ends a subscription.
     Unsubscribe(OfChannel<'a>),
-    /// See [`Command::publish`].
+    /// Publishes into a channel.
     Publish(Publish<'a>),
-    /// See [`Command::presence`].
+    /// Asks who is in a channel.
     Presence(OfChannel<'a>),
-    /// See [`Command::presence_stats`].
+    /// Asks how many are in a channel.
     PresenceStats(OfChannel<'a>),
-    /// See [`Command::send`].
+    /// A message to the server that has no reply.
     Send(Send<'a>),
-    /// See [`Command::rpc`].
+    /// Calls a logic module.
     Rpc(Rpc<'a>),
-    /// See [`Command::ping`].
+    /// A ping of the client.
     Ping,
-    /// See [`Command::refresh`].
+    /// Brings a new connection token.
     Refresh(Refresh<'a>),
-    /// See [`Command::sub_refresh`].
+    /// Brings a new subscription token.
     SubRefresh(SubRefresh<'a>),
     /// A command of the protocol that is not offered here.
     NotOffered(ClientCommand),
@@ -177,36 +139,116 @@ pub enum Request<'a> {
     Unknown,
 }
 
+/// The commands of a frame, in order. After an error nothing more is read.
+pub struct Commands<'a> {
+    text: &'a str,
+    stream: StreamDeserializer<'a, StrRead<'a>, Read<'a>>,
+}
+
+impl<'a> Iterator for Commands<'a> {
+    type Item = serde_json::Result<Command<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.stream.byte_offset();
+        let read = self.stream.next()?;
+        let text = &self.text[start..self.stream.byte_offset()];
+        Some(read.map(|Read { id, request }| Command { id, request, text }))
+    }
+}
+
 impl<'a> Command<'a> {
-    /// The commands of a frame, in order. After an error nothing more is read.
-    pub fn read_all(text: &'a str) -> impl Iterator<Item = serde_json::Result<Command<'a>>> {
-        serde_json::Deserializer::from_str(text).into_iter()
+    /// The commands of a frame.
+    pub fn read_all(text: &'a str) -> Commands<'a> {
+        Commands { text, stream: serde_json::Deserializer::from_str(text).into_iter() }
     }
 
-    /// The command as a text, to be read again later; `{}` is an answer to a ping.
-    pub fn text(&self) -> String {
-        // Writing texts and JSON into memory cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
+    /// The one command of this text.
+    ///
+    /// # Errors
+    /// When it is not a command.
+    pub fn read(text: &'a str) -> serde_json::Result<Self> {
+        serde_json::from_str(text).map(|Read { id, request }| Self { id, request, text })
+    }
+}
+
+/// A command as it is read: which of the fields is there says what it asks for.
+struct Read<'a> {
+    id: u32,
+    request: Request<'a>,
+}
+
+// By hand, for a derived one would have room for every kind of request, and most of a command's time would go into
+// moving that about.
+impl<'de: 'a, 'a> Deserialize<'de> for Read<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ReadVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Field {
+    Id,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    Connect,
+    Presence,
+    PresenceStats,
+    Send,
+    Ping,
+    History,
+    Rpc,
+    Refresh,
+    SubRefresh,
+    #[serde(other)]
+    Other,
+}
+
+struct ReadVisitor;
+
+impl<'de> Visitor<'de> for ReadVisitor {
+    type Value = Read<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a command")
     }
 
-    /// Tells which command it is.
-    pub fn request(self) -> Request<'a> {
-        match self {
-            Command { publish: Some(publish), .. } => Request::Publish(publish),
-            Command { subscribe: Some(subscribe), .. } => Request::Subscribe(subscribe),
-            Command { unsubscribe: Some(unsubscribe), .. } => Request::Unsubscribe(unsubscribe),
-            Command { connect: Some(connect), .. } => Request::Connect(connect),
-            Command { presence: Some(presence), .. } => Request::Presence(presence),
-            Command { presence_stats: Some(stats), .. } => Request::PresenceStats(stats),
-            Command { send: Some(send), .. } => Request::Send(send),
-            Command { ping: Some(_), .. } => Request::Ping,
-            Command { history: Some(_), .. } => Request::NotOffered(ClientCommand::History),
-            Command { rpc: Some(rpc), .. } => Request::Rpc(rpc),
-            Command { refresh: Some(refresh), .. } => Request::Refresh(refresh),
-            Command { sub_refresh: Some(refresh), .. } => Request::SubRefresh(refresh),
-            Command { id: 0, .. } => Request::Pong,
-            _ => Request::Unknown,
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
+        let (mut id, mut request) = (None, None);
+        while let Some(field) = map.next_key()? {
+            let read = match field {
+                Field::Id => match id.replace(map.next_value()?) {
+                    Some(_) => return Err(Error::duplicate_field("id")),
+                    None => None,
+                },
+                Field::Publish => map.next_value::<Option<_>>()?.map(Request::Publish),
+                Field::Subscribe => map.next_value::<Option<_>>()?.map(Request::Subscribe),
+                Field::Unsubscribe => map.next_value::<Option<_>>()?.map(Request::Unsubscribe),
+                Field::Connect => map.next_value::<Option<_>>()?.map(Request::Connect),
+                Field::Presence => map.next_value::<Option<_>>()?.map(Request::Presence),
+                Field::PresenceStats => map.next_value::<Option<_>>()?.map(Request::PresenceStats),
+                Field::Send => map.next_value::<Option<_>>()?.map(Request::Send),
+                Field::Ping => map.next_value::<Option<IgnoredAny>>()?.map(|_| Request::Ping),
+                Field::History => {
+                    let history = map.next_value::<Option<IgnoredAny>>()?;
+                    history.map(|_| Request::NotOffered(ClientCommand::History))
+                }
+                Field::Rpc => map.next_value::<Option<_>>()?.map(Request::Rpc),
+                Field::Refresh => map.next_value::<Option<_>>()?.map(Request::Refresh),
+                Field::SubRefresh => map.next_value::<Option<_>>()?.map(Request::SubRefresh),
+                Field::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    None
+                }
+            };
+            if read.is_some() && std::mem::replace(&mut request, read).is_some() {
+                return Err(Error::custom("a command asks for one thing, and this one for two"));
+            }
         }
+        let id = id.unwrap_or_default();
+        let request = request.unwrap_or(if id == 0 { Request::Pong } else { Request::Unknown });
+        Ok(Read { id, request })
     }
 }
 

@@ -16,9 +16,9 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock::now_ms,
     config::{self, Files, Pair, Problem, TlsVersion},
     metrics::Metrics,
-    registry::now_ms,
 };
 
 /// How often the files are looked at. A mounted Secret changes as a whole, by a link that is turned to another

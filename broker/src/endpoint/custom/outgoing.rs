@@ -11,8 +11,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Host, Stay};
 use crate::{
+    clock::now_ms,
     endpoint::{Disconnect, Outbox, outbox::Next},
-    registry::{Client, now_ms},
+    registry::Client,
 };
 
 /// How long a client that has ended has to take what it is still to be told.

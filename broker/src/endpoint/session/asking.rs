@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::{Greeting, Session};
 use crate::{
     auth::Identity,
-    codec::centrifuge::{Command, Connect, Publish, Reply, Subscribe, single_line},
+    codec::centrifuge::{Command, Connect, Publish, Reply, Request, Subscribe, single_line},
     endpoint::{Disconnect, ErrorCode, Refusal},
     hooks::{Asked, ConnectHook, Granted, Hook, Verdict},
     message::ClientId,
@@ -123,14 +123,16 @@ impl Session {
 
     /// Keeps a command until the verdict is there and those before it are carried out.
     pub(super) fn wait_with(&mut self, command: &Command<'_>) -> Result<(), Disconnect> {
-        let text = command.text();
+        let text = command.text;
         let room = 2 * self.service.settings.message_size;
         let Some(asking) = &mut self.asking else { return Ok(()) };
-        if text == "{}" && self.client.is_some() {
+        if matches!(command.request, Request::Pong) && self.client.is_some() {
             self.ponged = true;
         } else if asking.waiting.len() < WAITING && asking.bytes + text.len() <= room {
             asking.bytes += text.len();
-            asking.waiting.push_back(Waiting { text, begins: std::mem::take(&mut asking.begins) });
+            asking
+                .waiting
+                .push_back(Waiting { text: text.to_owned(), begins: std::mem::take(&mut asking.begins) });
         } else if command.id > 0 {
             self.service.refuse(&self.outbox, command.id, ErrorCode::TooManyRequests);
         } else {
@@ -170,7 +172,7 @@ impl Session {
             };
             asking.bytes -= text.len();
             self.turned_away &= !begins;
-            let command = serde_json::from_str(&text).map_err(|error| self.malformed(&error.to_string()))?;
+            let command = Command::read(&text).map_err(|error| self.malformed(&error.to_string()))?;
             self.carry_out(command)?;
         }
         Ok(())

@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::Session;
 use crate::{
     auth::AuthError,
+    clock::now_ms,
     codec::centrifuge::{Refresh, Reply, SubRefresh},
     endpoint::{Disconnect, ErrorCode},
     metrics::Rejection,
-    registry::{Client, now_ms},
+    registry::Client,
 };
 
 /// What a client is told at most of the time that a token has, in seconds: the protocol's field is a 32-bit number,
