@@ -62,6 +62,7 @@ use serde::{Deserialize, Serialize};
     doc = "A cluster of message brokers: any number of instances, joined by a Redis, that clients connect to over \
            WebSocket, server-sent events, TCP or UDP.",
     validation = rules::cluster_name(),
+    validation = rules::cluster_has_a_spec(),
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",

@@ -1,6 +1,6 @@
 //! `docs/crd.md`: the same texts as `kubectl explain`, as one page.
 
-use super::definition;
+use super::{definition, schema::demands};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -26,13 +26,17 @@ pub fn markdown() -> String {
 /// One table per object; objects within it follow as sections of their own, in order.
 fn section(page: &mut String, path: &str, schema: &Value) {
     let Some(properties) = schema["properties"].as_object() else { return };
-    let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    // By a rule in what is ours, by the schema in what is Kubernetes' own.
+    let by_schema = schema["required"].as_array();
+    let is_required = |name: &str| {
+        validations(schema).any(|rule| demands(rule, name))
+            || by_schema.is_some_and(|names| names.iter().any(|required| required == name))
+    };
     let _ = write!(page, "\n## {path}\n\n{}\n\n", text(schema));
     page.push_str("| field | type | default | |\n| --- | --- | --- | --- |\n");
     for (name, property) in properties {
         let default = match property.get("default") {
-            _ if required.contains(&name.as_str()) => "**required**".into(),
+            _ if is_required(name) => "**required**".into(),
             Some(Value::Object(_)) | None => String::new(),
             Some(default) => format!("`{default}`"),
         };
@@ -101,7 +105,12 @@ fn rules_of_field(page: &mut String, name: &str, property: &Value) {
     }
 }
 
+fn validations(schema: &Value) -> impl Iterator<Item = &Value> {
+    schema["x-kubernetes-validations"].as_array().into_iter().flatten()
+}
+
+/// Without those that say of a field that it is missing: the table says which are required.
 fn messages(schema: &Value) -> Vec<&str> {
-    let rules = schema["x-kubernetes-validations"].as_array();
-    rules.into_iter().flatten().filter_map(|rule| rule["message"].as_str()).collect()
+    let others = validations(schema).filter(|rule| rule["reason"] != "FieldValueRequired");
+    others.filter_map(|rule| rule["message"].as_str()).collect()
 }

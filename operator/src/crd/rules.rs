@@ -3,7 +3,7 @@
 //! A rule's message names what to write instead. Rules over strings and lists need bounds (`maxLength`, `maxItems`) on
 //! their fields, or the API server refuses the whole definition because it cannot bound a rule's cost.
 
-use kube::core::{Message, Rule};
+use kube::core::{Message, Reason, Rule};
 
 pub(super) mod auth;
 pub(super) mod endpoints;
@@ -15,6 +15,17 @@ pub const MAX_NAME_LENGTH: usize = 45;
 
 fn rule(expression: &str, message: &str) -> Rule {
     Rule::new(expression).message(message)
+}
+
+/// The schema of the whole object asks for nothing by itself.
+pub(super) fn cluster_has_a_spec() -> Rule {
+    rule(
+        "has(self.spec)",
+        "spec is missing: write what the cluster should be, for example \
+         spec: {redis: {managed: {storage: {emptyDir: {}}}}}",
+    )
+    .reason(Reason::FieldValueRequired)
+    .field_path(".spec")
 }
 
 /// Services are named after the cluster, and Service names are stricter than names of other objects.
@@ -147,7 +158,7 @@ pub(super) fn storage_kind_is_fixed() -> Rule {
 
 pub(super) fn storage_size_is_fixed() -> Rule {
     rule(
-        "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) == 0",
+        "!has(self.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) == 0",
         "storage.persistent.size cannot change after creation: write the old size back, or create a new \
          BrokerCluster with the size you want",
     )

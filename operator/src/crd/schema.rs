@@ -1,5 +1,9 @@
 //! The CustomResourceDefinition as it is installed: what the derive generates, made fit for people.
 
+mod required;
+
+pub(super) use required::demands;
+
 use super::BrokerCluster;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -24,7 +28,11 @@ const QUANTITY_PATTERN: &str = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[n
 /// The CustomResourceDefinition of `BrokerCluster`.
 pub fn definition() -> CustomResourceDefinition {
     let mut crd = serde_json::to_value(BrokerCluster::crd()).expect("a definition is JSON");
-    tidy(&mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+    let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    tidy(schema);
+    required::into_rules("spec", &mut schema["properties"]["spec"]);
+    // The object has a rule for its spec.
+    schema.as_object_mut().expect("a schema is an object").remove("required");
     serde_json::from_value(crd).expect("a tidied definition is still a definition")
 }
 
@@ -174,6 +182,29 @@ mod tests {
                 &"spec.redis.managed.storage.emptydir: unknown field, did you mean emptyDir?".into()
             )
         );
+    }
+
+    #[test]
+    fn no_field_of_ours_is_missed_without_words_of_ours() {
+        fn check(path: &str, schema: &Value, found: &mut Vec<String>) {
+            if schema["required"].is_array() {
+                found.push(path.into());
+            }
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                if !EMBEDDED.contains(&name.as_str()) {
+                    check(&format!("{path}.{name}"), property, found);
+                    check(&format!("{path}.{name}[]"), &property["items"], found);
+                }
+            }
+        }
+        let crd = serde_json::to_value(definition()).unwrap();
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        assert!(schema["required"].is_null());
+        let mut found = Vec::new();
+        check("spec", &schema["properties"]["spec"], &mut found);
+        assert!(found.is_empty(), "the API server refuses these without saying what to write: {found:?}");
+        let rules = &schema["properties"]["spec"]["properties"]["endpoints"]["properties"]["tls"]["x-kubernetes-validations"];
+        assert!(demands(&rules[0], "secretName"), "{rules}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use kube::core::{Message, Rule};
 
 pub(in crate::crd) fn module_names() -> Rule {
     rule(
-        "self.all(n, self.exists_one(m, m.name == n.name))",
+        "self.all(n, !has(n.name) || self.exists_one(m, has(m.name) && m.name == n.name))",
         "two logic modules have the same name: give each a name of its own",
     )
 }
@@ -97,9 +97,10 @@ pub(in crate::crd) fn webhook_response_size() -> Rule {
     }
 }
 
+/// Silent where there is no URL.
 pub(in crate::crd) fn webhook_ca() -> Rule {
     rule(
-        "!has(self.caRef) || self.url.startsWith('https://')",
+        "!has(self.caRef) || !has(self.url) || self.url.startsWith('https://')",
         "caRef is for https:// only: write such a url, or leave caRef out",
     )
 }

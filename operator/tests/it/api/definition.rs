@@ -1,7 +1,12 @@
 //! What the API server itself refuses, and with which words.
 
-use super::fixture::{Fixture, chat};
+use super::{
+    fixture::{Fixture, chat},
+    server,
+};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use switchboard_operator::crd::BrokerCluster;
 
 /// `chat` with something changed.
 fn with(pointer: &str, value: Value) -> Value {
@@ -42,7 +47,10 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             managed(json!({"storage": {"emptyDir": {}, "persistent": {"size": "1Gi"}}})),
             "write exactly one of storage.persistent",
         ),
-        (managed(json!({"storage": {"persistent": {}}})), "size: Required value"),
+        (
+            managed(json!({"storage": {"persistent": {}}})),
+            "size: Required value: size is missing: write it too, for example size: 1Gi",
+        ),
         (
             managed(json!({"storage": {"persistent": {"size": "1GB"}}})),
             "'1GB' is not a size: write a number of bytes",
@@ -57,7 +65,7 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             managed(json!({"resources": {"limits": {"memory": "lots"}}, "storage": {"emptyDir": {}}})),
             "hold quantities such as cpu: 500m",
         ),
-        (external(json!({})), "url: Required value"),
+        (external(json!({})), "for example url: redis://redis.example.com:6379/0"),
         (external(json!({"url": "http://redis:6379"})), "url must begin with redis://"),
         (
             external(json!({"url": "redis://:hunter2@redis"})),
@@ -65,7 +73,10 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         ),
         (external(json!({"url": "redis://redis:port/x"})), "url must be scheme://host:port/database"),
         (external(json!({"url": "redis://r", "username": "u"})), "username is set without a password"),
-        (external(json!({"url": "redis://r", "passwordSecretRef": {"name": "a"}})), "key: Required value"),
+        (
+            external(json!({"url": "redis://r", "passwordSecretRef": {"name": "a"}})),
+            "key is missing: write it too, for example key: secret",
+        ),
         (external(json!({"url": "redis://r", "prefix": "a{b}"})), "prefix"),
         (with("replicas", json!(-1)), "replicas cannot be negative: write 0"),
         (with("replicas", json!("two")), "expected numeric"),
@@ -130,7 +141,10 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         (endpoints(json!({"proxyProtocol": {"enabled": true}})), "trusted: [10.0.0.0/8]"),
         (endpoints(json!({"proxyProtocol": {"trusted": ["10.0.0.0/33"]}})), "for example 10.0.0.0/8 or"),
         (endpoints(json!({"proxyProtocol": {"trusted": ["proxy"]}})), "for example 10.0.0.0/8 or"),
-        (endpoints(json!({"tls": {}})), "secretName: Required value"),
+        (
+            endpoints(json!({"tls": {}})),
+            "secretName is missing: write it too, for example secretName: chat-tls",
+        ),
         (endpoints(json!({"tls": {"secretName": ""}})), "secretName"),
         (
             endpoints(json!({"tls": {"secretName": "a", "minVersion": "1.1"}})),
@@ -167,6 +181,8 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             modules(json!([{"name": "a", "broadcaster": {}}, {"name": "a", "broadcaster": {}}])),
             "two logic modules have the same name",
         ),
+        (modules(json!([{"broadcaster": {}}])), "name is missing: write it too, for example name: game"),
+        (with("imagePullSecrets", json!([{}])), "name is missing: write it too, for example name: registry"),
         (modules(json!([{"name": "a b", "broadcaster": {}}])), "'a b' cannot name a logic module"),
         (
             modules(json!([{"name": "a", "inactivity": {"after": "15"}}])),
@@ -180,14 +196,17 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             modules(json!([{"name": "a", "webhook": {"url": "http://h"}, "broadcaster": {}}])),
             "write one of broadcaster: {}, inactivity: {after: 15m} and webhook",
         ),
-        (webhook(json!({})), "url: Required value"),
+        (webhook(json!({})), "for example url: http://127.0.0.1:7000/messages"),
         (webhook(json!({"url": "127.0.0.1:7000"})), "url must begin with http:// or https://"),
         (webhook(json!({"url": "ftp://h"})), "url must begin with http:// or https://"),
         (webhook(json!({"url": "http://u:hunter2@h"})), "name a secret in secretRef"),
         (webhook(json!({"url": "http://h:70000/"})), "url must be http://host:port/path"),
         (webhook(json!({"url": "http:///messages"})), "url must be http://host:port/path"),
         (webhook(json!({"url": "http://h/a b"})), "url must be http://host:port/path"),
-        (webhook(json!({"url": "http://h", "secretRef": {"name": "a"}})), "key: Required value"),
+        (
+            webhook(json!({"url": "http://h", "secretRef": {"name": "a"}})),
+            "key is missing: write it too, for example key: secret",
+        ),
         (
             webhook(json!({"url": "http://h", "caRef": {"name": "a", "key": "b"}})),
             "caRef is for https:// only",
@@ -217,8 +236,14 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         ),
         (with("auth", json!({"jwt": {}})), "write hmacSecretRef, keys or jwksRef"),
         (jwt(json!({"keys": []})), "write hmacSecretRef, keys or jwksRef"),
-        (jwt(json!({"hmacSecretRef": {"name": "a"}})), "key: Required value"),
-        (jwt(json!({"jwksRef": {"key": "a"}})), "name: Required value"),
+        (
+            jwt(json!({"hmacSecretRef": {"name": "a"}})),
+            "key is missing: write it too, for example key: secret",
+        ),
+        (
+            jwt(json!({"jwksRef": {"key": "a"}})),
+            "name is missing: write it too, for example name: chat-secrets",
+        ),
         (jwt(json!({"keys": [{"id": "a"}]})), "write one of secretRef"),
         (jwt(json!({"keys": [{"secretRef": key("a"), "publicKeyRef": key("b")}]})), "write one of secretRef"),
         (
@@ -291,6 +316,19 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_cluster_without_a_spec_is_told_what_to_write() {
+    let fixture = Fixture::new().await;
+    let body = json!({
+        "apiVersion": "switchboard.dev/v1alpha1", "kind": "BrokerCluster",
+        "metadata": {"name": "chat", "namespace": fixture.namespace},
+    });
+    let clusters = fixture.api::<BrokerCluster>();
+    let applied = clusters.patch("chat", &PatchParams::apply("test"), &Patch::Apply(&body)).await;
+    let message = server::message(applied.expect_err("there is no spec"));
+    assert!(message.contains("spec is missing: write what the cluster should be"), "{message}");
 }
 
 #[tokio::test]
