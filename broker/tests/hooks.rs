@@ -1,6 +1,7 @@
 //! Hooks: what is asked of clients before they go on, and what becomes of the answers.
 
 mod connect;
+mod node;
 mod order;
 mod publish;
 mod subscribe;

@@ -21,5 +21,5 @@ pub(crate) use frame::{Frame, frame, text};
 pub(crate) use http::{Response, request};
 pub(crate) use lab::Lab;
 pub(crate) use poll::{eventually, within};
-pub(crate) use receiver::{Answer, Receiver};
+pub(crate) use receiver::{Answer, Receiver, example_receiver, talking_receiver};
 pub(crate) use wire::{Datagrams, Lines};

@@ -1,4 +1,4 @@
-// A logic module in Node.js, without dependencies: the broker POSTs messages here, and carries out the reply.
+// A logic module in Node.js, without dependencies: the broker POSTs messages here, and carries out the reply. It answers hooks too.
 //
 //   WEBHOOK_SECRET=a-secret-of-at-least-32-characters PORT=7000 node examples/webhook/receiver.mjs
 //
@@ -9,6 +9,12 @@
 //       - name: game
 //         webhook: {url: "http://127.0.0.1:7000/messages", secret: a-secret-of-at-least-32-characters}
 //         receives: [rpc, send]
+//
+// What it is asked as a hook it knows by its key `hook`, and the signature is the same:
+//
+//   hooks:
+//     connect: {webhook: {url: "http://127.0.0.1:7000/hooks", secret: a-secret-of-at-least-32-characters}, instead_of_token: true}
+//     subscribe: {webhook: {url: "http://127.0.0.1:7000/hooks", secret: a-secret-of-at-least-32-characters}}
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -51,14 +57,37 @@ function handle({ client, user, rpc, data }) {
   }
 }
 
+/** Who has which ticket: a real program looks into its database. */
+const tickets = new Map([['anns-ticket', 'ann'], ['bobs-ticket', 'bob']]);
+
+/** Whether a client may do what it wants to. */
+function decide({ hook, token, user, channel, data, disconnects }) {
+  switch (hook) {
+    case 'connect':
+      if (!tickets.has(token)) return { disconnect: { code: 4501, reason: 'no such ticket' } };
+      return { result: { user: tickets.get(token) } };
+    case 'subscribe':
+      if (channel === 'room:staff' && user !== 'ann') return { error: { code: 403, message: 'this room is for the staff' } };
+      return {};
+    case 'publish':
+      if (typeof data?.text !== 'string') return { error: { code: 400, message: 'say it in words' } };
+      return { result: { data: { text: data.text.replaceAll('darn', '****'), by: user } } };
+    case 'disconnect':
+      for (const gone of disconnects) console.log(`${gone.user} has gone: ${gone.reason}`);
+      return {};
+    default:
+      return { error: { code: 404, message: 'nobody decides this here' } };
+  }
+}
+
 // A delivery that was handled, and whose answer got lost, comes again under the same id: it gets the same answer.
 const answered = new Map();
 
 function answer(delivery, body) {
   const before = answered.get(delivery);
   if (before) return before;
-  const replies = JSON.parse(body).messages.map(handle);
-  const text = JSON.stringify({ replies });
+  const asked = JSON.parse(body);
+  const text = JSON.stringify(asked.hook ? decide(asked) : { replies: asked.messages.map(handle) });
   answered.set(delivery, text);
   if (answered.size > REMEMBERED) answered.delete(answered.keys().next().value);
   return text;

@@ -13,6 +13,7 @@ pub mod secrets;
 pub mod status;
 pub mod stores;
 pub mod validate;
+pub mod webhooks;
 
 pub use error::Error;
 

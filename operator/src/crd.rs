@@ -11,14 +11,17 @@ mod auth;
 mod channels;
 mod docs;
 mod endpoints;
+mod hooks;
 mod limits;
 mod logic;
+mod middleware;
 mod operation;
 mod pods;
 mod redis;
 mod rules;
 mod schema;
 mod status;
+mod webhook;
 
 pub use auth::{Algorithm, Auth, Jwt, JwtKey, SecretKeyRef};
 pub use channels::{Channels, Namespace, PresenceRule, PublishRule, SubscribeRule};
@@ -27,10 +30,10 @@ pub use endpoints::{
     Endpoints, HttpEndpoint, ProxyProtocol, SseEndpoint, TcpEndpoint, Tls, TlsVersion, UdpEndpoint,
     WebsocketEndpoint,
 };
+pub use hooks::{Hook, Hooks, OnFailure};
 pub use limits::{HANDSHAKES, Limits, Rate, TOKEN_GRACE};
-pub use logic::{
-    Breaker, Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, Webhook, WhenFull,
-};
+pub use logic::{Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, WhenFull};
+pub use middleware::{Keys, MessageRule, Middleware, Texts};
 pub use operation::{DisruptionBudget, Drain, Log, LogFormat, LogLevel, Monitoring};
 pub use pods::{ExternalTrafficPolicy, ImagePullPolicy, PodTemplate, Service, ServiceType};
 pub use redis::{
@@ -39,6 +42,7 @@ pub use redis::{
 pub use rules::MAX_NAME_LENGTH;
 pub use schema::{definition, unknown_fields};
 pub use status::{BrokerClusterStatus, InstanceStatus, RedisStatus};
+pub use webhook::{Breaker, Webhook};
 
 use k8s_openapi::api::core::v1::LocalObjectReference;
 use kube::{CustomResource, KubeSchema};
@@ -120,7 +124,12 @@ use serde::{Deserialize, Serialize};
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_redis())]
+#[x_kube(
+    validation = rules::one_redis(),
+    validation = rules::hooks::of_known_namespaces("subscribe"),
+    validation = rules::hooks::of_known_namespaces("publish"),
+    validation = rules::middleware::of_known_endpoints()
+)]
 pub struct BrokerClusterSpec {
     /// How many instances run. `kubectl scale brokercluster/NAME --replicas=N` changes it too. When it is lowered, the
     /// instances leave one at a time, each after its clients were told to come back; 0 stops them all and keeps the
@@ -148,10 +157,14 @@ pub struct BrokerClusterSpec {
     #[serde(default)]
     pub endpoints: Endpoints,
 
-    /// Who may connect, and with what. Without `anonymous` and without `jwt` no client can connect and only the server
-    /// API works; the condition `Ready` says so.
+    /// Who may connect, and with what. Without `anonymous`, without `jwt` and without `hooks.connect.insteadOfToken` no
+    /// client can connect and only the server API works; the condition `Ready` says so.
     #[serde(default)]
     pub auth: Auth,
+
+    /// Programs of yours that are asked before clients connect, subscribe or publish, and told of those that have gone.
+    #[serde(default)]
+    pub hooks: Hooks,
 
     /// What may be done in channels.
     #[serde(default)]
@@ -160,6 +173,10 @@ pub struct BrokerClusterSpec {
     /// Bounds that protect an instance from its clients.
     #[serde(default)]
     pub limits: Limits,
+
+    /// Rules for what travels with messages.
+    #[serde(default)]
+    pub middleware: Middleware,
 
     /// The modules that receive messages beside the clients.
     #[serde(default)]

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -19,7 +20,15 @@ use axum::{
 };
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    net::TcpListener,
+    process::{Child, ChildStdout, Command},
+    sync::Semaphore,
+    task::JoinHandle,
+};
+
+use super::within;
 
 /// One request as it came.
 #[derive(Clone)]
@@ -158,4 +167,25 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
             Response::new(Body::from_stream(parts))
         }
     }
+}
+
+/// The example receiver in Node.js under way, which ends with the test; and where it listens.
+pub(crate) async fn example_receiver(secret: &str) -> (Child, SocketAddr) {
+    let (child, address, _) = talking_receiver(secret).await;
+    (child, address)
+}
+
+/// The same, with what it prints from then on.
+pub(crate) async fn talking_receiver(secret: &str) -> (Child, SocketAddr, Lines<BufReader<ChildStdout>>) {
+    let mut node = Command::new("node");
+    node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/webhook/receiver.mjs"));
+    node.envs([("PORT", "0"), ("WEBHOOK_SECRET", secret)]).kill_on_drop(true);
+    node.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = node.spawn().unwrap_or_else(|error| {
+        panic!("cannot run node: {error}; install it: apt-get install nodejs (version 20 or later)")
+    });
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = within("the receiver listens", lines.next_line()).await.unwrap().unwrap();
+    let port: u16 = line.strip_prefix("listening on ").unwrap().parse().unwrap();
+    (child, ([127, 0, 0, 1], port).into(), lines)
 }

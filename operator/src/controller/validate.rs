@@ -4,13 +4,16 @@
 //! the same forms once more for objects that were stored under an older CRD. What comes out holds the choices as
 //! enums, so `build` has no impossible case to think of.
 
-use super::secrets::{Lookup, References, SecretUse, secret_uses};
+use super::{
+    secrets::{Lookup, References, SecretUse, secret_uses},
+    webhooks::{Place, webhooks},
+};
 use crate::crd::{
     BrokerCluster, BrokerClusterSpec, EmptyDirStorage, ExternalRedis, ManagedRedis, PersistentStorage,
     SecretKeyRef,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// A cluster that can be built.
 #[derive(Clone, Debug)]
@@ -29,8 +32,8 @@ pub struct Valid {
     pub message_size: u64,
     /// `limits.outboxSize` in bytes.
     pub outbox_size: u64,
-    /// `webhook.responseSize` of each logic module in bytes; 0 for those that are no webhooks.
-    pub response_sizes: Vec<u64>,
+    /// `responseSize` of each webhook in bytes.
+    pub response_sizes: BTreeMap<Place, u64>,
 }
 
 /// The one Redis that was chosen.
@@ -143,14 +146,11 @@ fn redis(spec: &BrokerClusterSpec, problems: &mut Vec<String>) -> Option<ValidRe
     }
 }
 
-fn response_sizes(spec: &BrokerClusterSpec, problems: &mut Vec<String>) -> Vec<u64> {
-    let modules = spec.logic.modules.iter().enumerate();
-    let sizes = modules.map(|(i, module)| match &module.webhook {
-        Some(webhook) => {
-            let field = format!("spec.logic.modules[{i}].webhook.responseSize");
-            size(&field, &Quantity(webhook.response_size.clone()), problems)
-        }
-        None => 0,
+fn response_sizes(spec: &BrokerClusterSpec, problems: &mut Vec<String>) -> BTreeMap<Place, u64> {
+    let sizes = webhooks(spec).map(|(place, webhook)| {
+        let quantity = Quantity(webhook.response_size.clone());
+        let bytes = size(&place.field("responseSize"), &quantity, problems);
+        (place, bytes)
     });
     sizes.collect()
 }
@@ -274,6 +274,11 @@ mod tests {
             problems(json!({"limits": limits, "redis": {"managed": storage}}))
                 .contains("'64KB' is not a size")
         );
+        let hooks = json!({"connect": {"webhook": {"url": "http://h", "responseSize": "1MB"}}});
+        assert!(
+            problems(json!({"hooks": hooks, "redis": {"managed": storage}}))
+                .contains("spec.hooks.connect.webhook.responseSize: '1MB' is not a size")
+        );
     }
 
     #[test]
@@ -281,6 +286,7 @@ mod tests {
         let spec = json!({
             "endpoints": {"tls": {"secretName": "cert"}},
             "auth": {"jwt": {"hmacSecretRef": {"name": "tokens", "key": "hmac"}}, "apiKeys": [{"name": "api", "key": "k"}]},
+            "hooks": {"publish": {"webhook": {"url": "http://h", "secretRef": {"name": "hooks", "key": "secret"}}}},
             "redis": {"external": {"url": "redis://r", "passwordSecretRef": {"name": "pass", "key": "p"}}},
         });
         let mut secrets = References::default();
@@ -308,6 +314,9 @@ mod tests {
             1,
             "{text}"
         );
+        let hook = "the Secret hooks, which spec.hooks.publish.webhook.secretRef names, does not exist in the namespace \
+                    here: create it with kubectl -n here create secret generic hooks --from-file=secret=FILE";
+        assert!(text.contains(hook), "{text}");
         assert!(!text.contains("pass"), "{text}");
     }
 }

@@ -1,10 +1,9 @@
 //! `spec.logic`.
 
-mod webhook;
-
-pub use webhook::{Breaker, Webhook};
-
-use super::rules::{duration, logic as rules};
+use super::{
+    Webhook,
+    rules::{duration, logic as rules, webhook},
+};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,7 +25,7 @@ pub struct Logic {
 #[x_kube(
     validation = rules::one_module(),
     validation = rules::monitor_works_alone(),
-    validation = rules::webhook_waits_within_the_limit()
+    validation = webhook::waits_within_the_limit()
 )]
 pub struct Module {
     /// What it is called by: the method of a client's `rpc`, a receiver in the server API.

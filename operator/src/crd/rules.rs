@@ -7,7 +7,10 @@ use kube::core::{Message, Reason, Rule};
 
 pub(super) mod auth;
 pub(super) mod endpoints;
+pub(super) mod hooks;
 pub(super) mod logic;
+pub(super) mod middleware;
+pub(super) mod webhook;
 
 /// The longest name of a BrokerCluster. Its Redis' StatefulSet is called `NAME-redis`, and Kubernetes labels that
 /// one's pods with `NAME-redis-` and ten more characters, in 63 at most.

@@ -1,35 +1,14 @@
 //! The example receiver in Node.js.
 
-use std::process::Stdio;
-
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
 
 use super::{KEY, broker_at, rpc, runs};
-use crate::support::{eventually, request, within};
-
-/// The receiver under way, and where it listens; it ends with the test.
-async fn start() -> (Child, std::net::SocketAddr) {
-    let mut node = Command::new("node");
-    node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/webhook/receiver.mjs"));
-    node.envs([("PORT", "0"), ("WEBHOOK_SECRET", KEY)]).kill_on_drop(true);
-    node.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = node.spawn().unwrap_or_else(|error| {
-        panic!("cannot run node: {error}; install it: apt-get install nodejs (version 20 or later)")
-    });
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = within("the receiver listens", lines.next_line()).await.unwrap().unwrap();
-    let port: u16 = line.strip_prefix("listening on ").unwrap().parse().unwrap();
-    (child, ([127, 0, 0, 1], port).into())
-}
+use crate::support::{eventually, example_receiver, request, within};
 
 #[tokio::test]
 async fn the_example_answers_publishes_and_disconnects() {
-    let (_receiver, address) = start().await;
+    let (_receiver, address) = example_receiver(KEY).await;
     let broker = broker_at(&format!("http://{address}/messages"), "batch: 10", "").await;
     let mut client = broker.open().await;
     let id = client.connect("").await["client"].clone();
@@ -48,7 +27,7 @@ async fn the_example_answers_publishes_and_disconnects() {
 
 #[tokio::test]
 async fn the_example_ends_in_order_when_it_is_told_to() {
-    let (mut receiver, _) = start().await;
+    let (mut receiver, _) = example_receiver(KEY).await;
     let pid = Pid::from_raw(receiver.id().unwrap().try_into().unwrap()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
     let status = within("the receiver's end", receiver.wait()).await.unwrap();
@@ -58,7 +37,7 @@ async fn the_example_ends_in_order_when_it_is_told_to() {
 
 #[tokio::test]
 async fn the_example_refuses_what_is_not_signed() {
-    let (_receiver, address) = start().await;
+    let (_receiver, address) = example_receiver(KEY).await;
     let body = json!({"id": "x", "messages": [{"data": {"do": "add", "numbers": [1]}}]}).to_string();
     let now = crate::support::token::in_seconds(0);
     let post = async |timestamp: i64, signed: &str, key: &str| {

@@ -2,7 +2,9 @@
 
 mod auth;
 mod endpoints;
+mod hooks;
 mod logic;
+mod webhook;
 
 use super::{
     Names,
@@ -26,8 +28,12 @@ pub(super) struct BrokerConfig<'a> {
     endpoints: endpoints::Endpoints<'a>,
     auth: auth::Auth<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hooks: Option<hooks::Hooks<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<Channels<'a>>,
     limits: Limits<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    middleware: Option<&'a crd::Middleware>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logic: Option<logic::Logic<'a>>,
     redis: Redis<'a>,
@@ -137,6 +143,7 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
         admin: Admin { address: format!("0.0.0.0:{ADMIN_PORT}") },
         endpoints: endpoints::endpoints(&spec.endpoints),
         auth: auth::auth(cluster),
+        hooks: hooks::hooks(cluster),
         channels: channels(cluster),
         limits: Limits {
             message_size: cluster.message_size,
@@ -149,6 +156,8 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
             rate: rate(spec.limits.rate),
             token_grace: Some(spec.limits.token_grace.as_str()).filter(|grace| *grace != crd::TOKEN_GRACE),
         },
+        // The broker has the same words.
+        middleware: Some(&spec.middleware).filter(|rules| !rules.is_empty()),
         logic: logic::logic(cluster),
         redis: redis(cluster),
         drain: Drain { grace: format!("{}s", spec.drain.grace_period_seconds), pace: spec.drain.pace },

@@ -1,7 +1,10 @@
 //! Every key of a Secret that a spec names: by which field, what it has to hold, and where brokers find it.
 
 use super::without_line_end;
-use crate::crd::{BrokerClusterSpec, SecretKeyRef};
+use crate::{
+    controller::webhooks::{Place, webhooks},
+    crd::{BrokerClusterSpec, SecretKeyRef},
+};
 
 /// What a key of a Secret has to hold. What a broker would refuse at its start is refused here, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,14 +131,14 @@ pub fn api_key_file(index: usize) -> String {
     format!("secrets/api-keys/{index}")
 }
 
-/// The file of the secret that signs the requests of a module's webhook.
-pub fn webhook_secret_file(module: usize) -> String {
-    format!("secrets/webhooks/{module}/secret")
+/// The file of the secret that signs the requests of a webhook.
+pub fn webhook_secret_file(place: &Place) -> String {
+    format!("secrets/{}/secret", place.folder)
 }
 
 /// The file of the certificates that the receiver's is verified with.
-pub fn webhook_ca_file(module: usize) -> String {
-    format!("secrets/webhooks/{module}/ca.crt")
+pub fn webhook_ca_file(place: &Place) -> String {
+    format!("secrets/{}/ca.crt", place.folder)
 }
 
 /// The file of an entry of `auth.jwt.keys`.
@@ -181,14 +184,12 @@ fn tls_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
 
 /// Those of webhooks.
 fn webhook_uses(spec: &BrokerClusterSpec) -> impl Iterator<Item = SecretUse> {
-    let webhooks = spec.logic.modules.iter().enumerate();
-    webhooks.filter_map(|(i, module)| Some((i, module.webhook.as_ref()?))).flat_map(|(i, webhook)| {
-        let field = |name: &str| format!("spec.logic.modules[{i}].webhook.{name}");
+    webhooks(spec).flat_map(|(place, webhook)| {
         let secret = webhook.secret_ref.as_ref().map(|reference| {
-            SecretUse::new(field("secretRef"), reference, webhook_secret_file(i), Holds::Text)
+            SecretUse::new(place.field("secretRef"), reference, webhook_secret_file(&place), Holds::Text)
         });
         let ca = webhook.ca_ref.as_ref().map(|reference| {
-            SecretUse::new(field("caRef"), reference, webhook_ca_file(i), Holds::Certificates)
+            SecretUse::new(place.field("caRef"), reference, webhook_ca_file(&place), Holds::Certificates)
         });
         secret.into_iter().chain(ca)
     })
@@ -244,6 +245,10 @@ mod tests {
             "auth.apiKeys[1]",
             "logic.modules[2].webhook.secretRef",
             "logic.modules[2].webhook.caRef",
+            "hooks.connect.webhook.secretRef",
+            "hooks.connect.webhook.caRef",
+            "hooks.publish.webhook.secretRef",
+            "hooks.disconnect.webhook.secretRef",
         ];
         assert_eq!(fields(false), at_the_start);
         let again = [

@@ -66,7 +66,8 @@ impl<'a> Facts<'a> {
             existing: observed.pods.len() as i32,
             rolling: observed.brokers.as_deref().is_some_and(is_rolling),
             redis_rolling: observed.redis.as_deref().is_some_and(is_rolling),
-            admits_clients: cluster.spec.endpoints.take_clients() && (auth.anonymous || auth.jwt.is_some()),
+            admits_clients: cluster.spec.endpoints.take_clients()
+                && (auth.anonymous || auth.jwt.is_some() || cluster.spec.hooks.instead_of_token()),
         }
     }
 
@@ -269,7 +270,7 @@ impl<'a> Facts<'a> {
             return yes(
                 "ServerApiOnly",
                 "all instances are ready, but no client can connect: enable an endpoint for clients, such as \
-                 endpoints.websocket, and set auth.jwt (or auth.anonymous: true to try out)",
+                 endpoints.websocket, and set auth.jwt, or hooks.connect.insteadOfToken: true (or auth.anonymous: true to try out)",
             );
         }
         yes("Ready", format!("{ready} of {desired} instances take clients"))

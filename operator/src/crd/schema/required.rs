@@ -5,7 +5,7 @@ use super::EMBEDDED;
 use serde_json::{Map, Value, json};
 
 /// What could be written, by how the field's path ends; the first that fits counts.
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 9] = [
     ("imagePullSecrets.name", "registry"),
     ("modules.name", "game"),
     (".name", "chat-secrets"),
@@ -13,6 +13,7 @@ const EXAMPLES: [(&str, &str); 8] = [
     ("tls.secretName", "chat-tls"),
     ("external.url", "redis://redis.example.com:6379/0"),
     ("webhook.url", "http://127.0.0.1:7000/messages"),
+    (".webhook", "{url: 'http://127.0.0.1:7000/hooks'}"),
     ("persistent.size", "1Gi"),
 ];
 

@@ -1,5 +1,8 @@
 //! What the API server itself refuses, and with which words.
 
+mod hooks;
+mod logic;
+
 use super::{
     fixture::{Fixture, chat},
     server,
@@ -30,13 +33,17 @@ fn managed(redis: Value) -> Value {
 #[tokio::test]
 async fn every_wrong_field_is_refused_with_what_to_write_instead() {
     let fixture = Fixture::new().await;
+    all_are_refused(&fixture, wrong_fields()).await;
+    all_are_refused(&fixture, logic::wrong_fields()).await;
+    all_are_refused(&fixture, hooks::wrong_fields()).await;
+}
+
+fn wrong_fields() -> Vec<(Value, &'static str)> {
     let namespaces = |list: Value| with("channels", json!({"namespaces": list}));
     let key = |name: &str| json!({"name": name, "key": "k"});
     let jwt = |settings: Value| with("auth", json!({"jwt": settings}));
     let endpoints = |list: Value| with("endpoints", list);
-    let modules = |list: Value| with("logic", json!({"modules": list}));
-    let webhook = |settings: Value| modules(json!([{"name": "a", "webhook": settings}]));
-    let cases = [
+    vec![
         (json!({}), "write exactly one of redis.managed"),
         (
             json!({"redis": {"managed": {"storage": {"emptyDir": {}}}, "external": {"url": "redis://r"}}}),
@@ -169,71 +176,7 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             with("limits", json!({"rate": {"burst": 3}})),
             "write both, for example perSecond: 10 and burst: 50",
         ),
-        (
-            modules(json!([{"name": "a"}])),
-            "write one of broadcaster: {}, inactivity: {after: 15m} and webhook",
-        ),
-        (
-            modules(json!([{"name": "a", "broadcaster": {}, "inactivity": {}}])),
-            "write one of broadcaster: {}, inactivity: {after: 15m} and webhook",
-        ),
-        (
-            modules(json!([{"name": "a", "broadcaster": {}}, {"name": "a", "broadcaster": {}}])),
-            "two logic modules have the same name",
-        ),
-        (modules(json!([{"broadcaster": {}}])), "name is missing: write it too, for example name: game"),
         (with("imagePullSecrets", json!([{}])), "name is missing: write it too, for example name: registry"),
-        (modules(json!([{"name": "a b", "broadcaster": {}}])), "'a b' cannot name a logic module"),
-        (
-            modules(json!([{"name": "a", "inactivity": {"after": "15"}}])),
-            "'15' is not a duration: write a whole number",
-        ),
-        (
-            modules(json!([{"name": "a", "inactivity": {}, "receives": ["rpc"]}])),
-            "leave receives and placement out",
-        ),
-        (
-            modules(json!([{"name": "a", "webhook": {"url": "http://h"}, "broadcaster": {}}])),
-            "write one of broadcaster: {}, inactivity: {after: 15m} and webhook",
-        ),
-        (webhook(json!({})), "for example url: http://127.0.0.1:7000/messages"),
-        (webhook(json!({"url": "127.0.0.1:7000"})), "url must begin with http:// or https://"),
-        (webhook(json!({"url": "ftp://h"})), "url must begin with http:// or https://"),
-        (webhook(json!({"url": "http://u:hunter2@h"})), "name a secret in secretRef"),
-        (webhook(json!({"url": "http://h:70000/"})), "url must be http://host:port/path"),
-        (webhook(json!({"url": "http:///messages"})), "url must be http://host:port/path"),
-        (webhook(json!({"url": "http://h/a b"})), "url must be http://host:port/path"),
-        (
-            webhook(json!({"url": "http://h", "secretRef": {"name": "a"}})),
-            "key is missing: write it too, for example key: secret",
-        ),
-        (
-            webhook(json!({"url": "http://h", "caRef": {"name": "a", "key": "b"}})),
-            "caRef is for https:// only",
-        ),
-        (webhook(json!({"url": "http://h", "batch": 1001})), "should be less than or equal to 1000"),
-        (webhook(json!({"url": "http://h", "batchWait": "5ms"})), "batchWait does nothing while batch is 1"),
-        (
-            webhook(json!({"url": "http://h", "batch": 10, "batchWait": "10s"})),
-            "webhook.batchWait must be less than timeLimit",
-        ),
-        (webhook(json!({"url": "http://h", "attemptLimit": "1"})), "'1' is not a duration"),
-        (webhook(json!({"url": "http://h", "retries": -1})), "should be greater than or equal to 0"),
-        (webhook(json!({"url": "http://h", "retryDelay": "0s"})), "'0s' is not a duration"),
-        (
-            webhook(json!({"url": "http://h", "breaker": {"failures": 0}})),
-            "should be greater than or equal to 1",
-        ),
-        (webhook(json!({"url": "http://h", "breaker": {"pause": "5"}})), "'5' is not a duration"),
-        (webhook(json!({"url": "http://h", "responseSize": "1MB"})), "'1MB' is not a size"),
-        (
-            modules(json!([{"name": "a", "broadcaster": {}, "receives": ["all"]}])),
-            "supported values: \"send\", \"rpc\"",
-        ),
-        (
-            modules(json!([{"name": "a", "broadcaster": {}, "queue": 0}])),
-            "should be greater than or equal to 1",
-        ),
         (with("auth", json!({"jwt": {}})), "write hmacSecretRef, keys or jwksRef"),
         (jwt(json!({"keys": []})), "write hmacSecretRef, keys or jwksRef"),
         (
@@ -301,7 +244,10 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
             with("podTemplate", json!({"resources": {"requests": {"cpu": "many"}}})),
             "hold quantities such as cpu: 500m",
         ),
-    ];
+    ]
+}
+
+async fn all_are_refused(fixture: &Fixture, cases: Vec<(Value, &'static str)>) {
     let mut wrong = Vec::new();
     for (spec, expected) in cases {
         match fixture.apply("chat", spec.clone()).await {

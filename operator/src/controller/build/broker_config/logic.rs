@@ -1,11 +1,8 @@
 //! The section `logic`.
 
-use super::super::broker_pod::settings_file;
+use super::webhook::{Webhook, webhook};
 use crate::{
-    controller::{
-        secrets::{webhook_ca_file, webhook_secret_file},
-        validate::Valid,
-    },
+    controller::{validate::Valid, webhooks::Place},
     crd,
 };
 use serde::Serialize;
@@ -34,32 +31,14 @@ struct Module<'a> {
     placement: crd::Placement,
 }
 
-#[derive(Serialize)]
-struct Webhook<'a> {
-    url: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ca_file: Option<String>,
-    batch: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    batch_wait: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt_limit: Option<&'a str>,
-    retries: u32,
-    retry_delay: &'a str,
-    breaker: &'a crd::Breaker,
-    response_size: u64,
-}
-
 /// Nothing without modules.
 pub(super) fn logic(cluster: &Valid) -> Option<Logic<'_>> {
-    let modules = cluster.spec.logic.modules.iter().zip(&cluster.response_sizes).enumerate();
-    let modules = modules.map(|(i, (module, response_size))| Module {
+    let modules = cluster.spec.logic.modules.iter().enumerate();
+    let modules = modules.map(|(i, module)| Module {
         name: &module.name,
         broadcaster: module.broadcaster.as_ref(),
         inactivity: module.inactivity.as_ref(),
-        webhook: module.webhook.as_ref().map(|written| webhook(i, written, *response_size)),
+        webhook: module.webhook.as_ref().map(|written| webhook(cluster, Place::module(i), written)),
         receives: &module.receives,
         mode: module.mode,
         concurrency: module.concurrency,
@@ -70,19 +49,4 @@ pub(super) fn logic(cluster: &Valid) -> Option<Logic<'_>> {
     });
     let modules: Vec<_> = modules.collect();
     (!modules.is_empty()).then_some(Logic { modules })
-}
-
-fn webhook(module: usize, webhook: &crd::Webhook, response_size: u64) -> Webhook<'_> {
-    Webhook {
-        url: &webhook.url,
-        secret_file: webhook.secret_ref.as_ref().map(|_| settings_file(&webhook_secret_file(module))),
-        ca_file: webhook.ca_ref.as_ref().map(|_| settings_file(&webhook_ca_file(module))),
-        batch: webhook.batch,
-        batch_wait: webhook.batch_wait.as_deref(),
-        attempt_limit: webhook.attempt_limit.as_deref(),
-        retries: webhook.retries,
-        retry_delay: &webhook.retry_delay,
-        breaker: &webhook.breaker,
-        response_size,
-    }
 }

@@ -106,6 +106,16 @@ fn check(conditions: &BTreeMap<String, String>, expected: [&str; 5]) {
 }
 
 #[test]
+fn clients_are_admitted_by_a_hook_instead_of_a_token() {
+    let mut world = world();
+    world.cluster.spec.auth.anonymous = false;
+    assert_eq!(world.conditions()["Ready"], "True ServerApiOnly");
+    let hook = json!({"webhook": {"url": "http://127.0.0.1:7000/hooks"}, "insteadOfToken": true});
+    world.cluster.spec.hooks.connect = Some(serde_json::from_value(hook).unwrap());
+    assert_eq!(world.conditions()["Ready"], "True Ready");
+}
+
+#[test]
 fn all_is_well() {
     let expected = ["True Ready", "False Complete", "False AsExpected", "True Connected", "True ProbesCross"];
     check(&world().conditions(), expected);

@@ -1,25 +1,25 @@
-//! `spec.logic.modules[].webhook`.
+//! `webhook` of logic modules and of hooks.
 
 use crate::crd::{
     SecretKeyRef,
-    rules::{duration, logic as rules},
+    rules::{duration, webhook as rules},
 };
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// A program that messages are POSTed to, and that replies what is to be done.
+/// A program that is called by POSTs, and that replies what is to be done.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::webhook_batch_wait(), validation = rules::webhook_ca())]
+#[x_kube(validation = rules::batch_wait(), validation = rules::ca())]
 pub struct Webhook {
     /// The receiver: a container beside the broker, such as `http://127.0.0.1:7000/messages` (see
     /// `podTemplate.initContainers`), a Service, such as `http://game.default.svc:7000/messages`, or anything else that
     /// is reached by `http://` or `https://`.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(
-        validation = rules::webhook_url_scheme(),
-        validation = rules::webhook_url_without_credentials(),
-        validation = rules::webhook_url_form()
+        validation = rules::url_scheme(),
+        validation = rules::url_without_credentials(),
+        validation = rules::url_form()
     )]
     pub url: String,
 
@@ -32,19 +32,20 @@ pub struct Webhook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_ref: Option<SecretKeyRef>,
 
-    /// How many messages that wait go together in one request.
+    /// How many messages that wait go together in one request. Of hooks only `disconnect` has more than 1: clients that have
+    /// gone.
     #[serde(default = "batch")]
     #[schemars(range(min = 1, max = 1000))]
     pub batch: u32,
 
-    /// How long is waited for more messages when fewer wait, such as `5ms`. Absent: not at all.
+    /// How long is waited for more when fewer wait, such as `5ms`. Absent: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = duration())]
     pub batch_wait: Option<String>,
 
-    /// How long one attempt may take, so that a receiver that hangs is tried again. Absent: as long as the module's
-    /// `timeLimit` leaves.
+    /// How long one attempt may take, so that a receiver that hangs is tried again. Absent: as long as the
+    /// `timeLimit` beside `webhook` leaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = duration())]
@@ -68,7 +69,7 @@ pub struct Webhook {
     /// The largest answer that is read, such as `1Mi`.
     #[serde(default = "response_size")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::webhook_response_size())]
+    #[x_kube(validation = rules::response_size())]
     pub response_size: String,
 }
 
