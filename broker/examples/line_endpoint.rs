@@ -20,7 +20,7 @@ use switchboard::{
     Broker,
     codec::{Encoder, Push},
     config::Config,
-    endpoint::{Credentials, Disconnect, Endpoint, ErrorCode, Guest, Host, Outgoing},
+    endpoint::{Credentials, Disconnect, Endpoint, ErrorCode, Farewell, Guest, Host, Outgoing},
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -69,15 +69,17 @@ async fn serve(host: Host, socket: TcpStream, from: IpAddr) {
     let mut lines = FramedRead::new(read, LinesCodec::new_with_max_length(host.message_size()));
     match enter(&host, from, &mut lines).await {
         Ok((guest, outgoing)) => drop(outgoing.serve(write, obey(&guest, lines), bye).await),
-        Err(reason) => drop(write.write_all(&bye(reason)).await),
+        Err(end) => drop(write.write_all(&bye(end)).await),
     }
 }
 
-async fn enter(host: &Host, from: IpAddr, lines: &mut Lines) -> Result<(Guest, Outgoing), Disconnect> {
+async fn enter(host: &Host, from: IpAddr, lines: &mut Lines) -> Result<(Guest, Outgoing), Farewell> {
     let newcomer = host.admit(from)?;
-    let Some(Ok(line)) = newcomer.first(lines.next()).await? else { return Err(Disconnect::BadRequest) };
+    let Some(Ok(line)) = newcomer.first(lines.next()).await? else {
+        return Err(Disconnect::BadRequest.into());
+    };
     let token = line.strip_prefix("HELLO").ok_or(Disconnect::BadRequest)?;
-    newcomer.connect(Credentials::Token(token.trim()))
+    newcomer.connect(Credentials::Token(token.trim())).await
 }
 
 async fn obey(guest: &Guest, mut lines: Lines) -> Disconnect {
@@ -95,8 +97,8 @@ async fn obey(guest: &Guest, mut lines: Lines) -> Disconnect {
     Disconnect::Gone
 }
 
-fn bye(reason: Disconnect) -> Vec<u8> {
-    format!("BYE {}\n", reason.reason()).into_bytes()
+fn bye(end: impl Into<Farewell>) -> Vec<u8> {
+    format!("BYE {}\n", end.into().reason).into_bytes()
 }
 // The endpoint ends here.
 

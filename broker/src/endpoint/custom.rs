@@ -3,29 +3,22 @@
 use std::{net::IpAddr, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use tokio::{
-    sync::{Notify, Semaphore},
-    time::{Instant, sleep_until},
-};
+use tokio::sync::Semaphore;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use super::{
     Disconnect, EndpointKind, Gateway, Outbox,
     accept::{Admission, Place},
-    session::{CONNECT_WITHIN, advice},
+    session::advice,
 };
-use crate::{
-    auth::Identity,
-    codec::Encoder,
-    message::ClientId,
-    metrics::{EndpointMetrics, Rejection},
-    registry::Client,
-};
+use crate::{codec::Encoder, metrics::EndpointMetrics, registry::Client};
 
 mod guest;
+mod newcomer;
 mod outgoing;
 
 pub use guest::Guest;
+pub use newcomer::Newcomer;
 pub use outgoing::Outgoing;
 
 /// Questions of all clients of one endpoint, to logic or to the backplane, that may be under way together.
@@ -69,7 +62,7 @@ struct Shared {
 #[derive(Clone, Copy)]
 pub enum Credentials<'a> {
     /// Whoever this token says, if the broker accepts it: see `auth` of the configuration. An empty token is none, and
-    /// is accepted where `auth.anonymous` says so.
+    /// is accepted where `auth.anonymous` says so. With a hook instead of tokens, whoever that says.
     Token(&'a str),
     /// This user, for whom the endpoint itself vouches. Nobody has an empty name.
     User(&'a str),
@@ -117,7 +110,7 @@ impl Host {
             _place: place,
             _open: connections.token(),
         };
-        Ok(Newcomer { stay, deadline: Instant::now() + CONNECT_WITHIN })
+        Ok(Newcomer::new(stay))
     }
 }
 
@@ -145,64 +138,5 @@ impl Drop for Stay {
             metrics.connections.dec();
             gateway.disconnected(&client, self.outbox.closing().unwrap_or(Disconnect::Gone));
         }
-    }
-}
-
-/// Somebody who has come and has not said who it is. Dropping it is the end of it.
-pub struct Newcomer {
-    stay: Stay,
-    deadline: Instant,
-}
-
-impl Newcomer {
-    /// Waits for what is said first, as long as a newcomer has for that, and no longer than until the broker drains.
-    ///
-    /// # Errors
-    /// What to tell the newcomer: its time is over.
-    pub async fn first<T>(&self, said: impl Future<Output = T>) -> Result<T, Disconnect> {
-        let outbox = &self.stay.outbox;
-        let reason = tokio::select! {
-            biased;
-            reason = outbox.closed() => reason,
-            said = said => return Ok(said),
-            () = sleep_until(self.deadline) => Disconnect::Stale,
-        };
-        outbox.close(reason);
-        Err(reason)
-    }
-
-    /// Makes a client of it: what acts for the client, and what is to be written to it.
-    ///
-    /// # Errors
-    /// What to tell the newcomer; it was counted.
-    pub fn connect(mut self, credentials: Credentials<'_>) -> Result<(Guest, Outgoing), Disconnect> {
-        let outcome = self.enter(credentials);
-        let (client, expires_at) = outcome.inspect_err(|reason| self.stay.outbox.close(*reason))?;
-        let changed = Arc::new(Notify::new());
-        let outgoing = Outgoing::new(&self.stay, client.clone(), (expires_at, changed.clone()));
-        Ok((Guest::new(self.stay, client, changed), outgoing))
-    }
-
-    fn enter(&mut self, credentials: Credentials<'_>) -> Result<(Arc<Client>, Option<u64>), Disconnect> {
-        let Shared { gateway, kind, encoder, metrics, .. } = &*self.stay.host.0;
-        let identity = match credentials {
-            Credentials::Token(token) => gateway.identify(token)?,
-            Credentials::User("") => {
-                gateway.hub.metrics.rejected.inc(Rejection::NoToken);
-                return Err(Disconnect::PermissionDenied);
-            }
-            Credentials::User(user) => Identity { user: user.to_owned(), info: None, expires_at: None },
-        };
-        let expires_at = identity.expires_at;
-        let id = ClientId::generate();
-        let client = gateway.connect(id, identity, *kind, self.stay.outbox.clone(), encoder.clone())?;
-        metrics.connects.inc();
-        metrics.connections.inc();
-        self.stay.client = Some(client.clone());
-        // A drain found it among the newcomers until here, and finds it among the clients from here on.
-        if let Some(number) = self.stay.number.take() {
-            gateway.no_newcomer(number);
-        }
-        Ok((client, expires_at))
     }
 }

@@ -37,7 +37,7 @@ mod asks;
 mod info;
 mod orders;
 
-pub use asks::Greeting;
+pub use asks::{End, Greeting};
 use info::{describe, with_chan_info};
 
 /// Whether clients are let in.

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     EndpointKind, Gateway,
     accept::{Admission, Beside, Peer},
+    gateway::End,
     origin,
 };
 use crate::{
@@ -35,7 +36,7 @@ pub(crate) use hello::fuzz;
 use events::Events;
 use gzip::Gzip;
 use keeper::Keeper;
-use session::{End, Session};
+use session::Session;
 
 /// What every connection of the endpoint shares.
 pub struct Endpoint {

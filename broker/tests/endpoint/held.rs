@@ -1,5 +1,7 @@
 //! What holds for every endpoint of one's own, on one without a socket.
 
+mod hooks;
+
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -47,9 +49,9 @@ async fn bare(yaml: &str) -> (Broker, Host) {
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-fn connect(host: &Host, credentials: Credentials<'_>) -> (Guest, Outgoing) {
+async fn connect(host: &Host, credentials: Credentials<'_>) -> (Guest, Outgoing) {
     let Ok(newcomer) = host.admit(HERE) else { panic!("there is a place") };
-    newcomer.connect(credentials).unwrap_or_else(|reason| panic!("{reason:?}"))
+    newcomer.connect(credentials).await.unwrap_or_else(|end| panic!("{end:?}"))
 }
 
 /// The next lines to be written.
@@ -71,13 +73,13 @@ async fn closed(outgoing: &mut Outgoing) -> Disconnect {
 #[tokio::test]
 async fn a_user_that_the_endpoint_vouches_for_is_that_user_and_needs_a_name() {
     let (broker, host) = bare("auth: {api_keys: [key-of-the-tests]}").await;
-    let (ann, mut outgoing) = connect(&host, Credentials::User("ann"));
+    let (ann, mut outgoing) = connect(&host, Credentials::User("ann")).await;
     assert_eq!(ann.user(), "ann");
     let body = json!({"clients": [ann.id().to_string()], "data": 1});
     broker.api("send", &body).await;
     assert_eq!(written(&mut outgoing).await, "{\"push\":{\"message\":{\"data\":1}}}\n");
-    let refused = host.admit(HERE).ok().unwrap().connect(Credentials::User("")).err();
-    assert_eq!(refused, Some(Disconnect::PermissionDenied));
+    let refused = host.admit(HERE).ok().unwrap().connect(Credentials::User("")).await.err();
+    assert_eq!(refused, Some(Disconnect::PermissionDenied.into()));
     broker.api("disconnect", &json!({"user": "ann"})).await;
     assert_eq!(closed(&mut outgoing).await, Disconnect::Forced);
     let refused = ann.publish("room", &1).await.unwrap_err();
@@ -92,7 +94,7 @@ async fn a_user_that_the_endpoint_vouches_for_is_that_user_and_needs_a_name() {
 async fn every_action_has_its_result() {
     let yaml = "channels: {namespaces: [{name: \"\", presence: any}]}\nlogic: {modules: [{name: all, broadcaster: {}, receives: [rpc, send]}]}\n";
     let (_broker, host) = bare(&format!("{OPEN}{yaml}")).await;
-    let (guest, mut outgoing) = connect(&host, Credentials::User("ann"));
+    let (guest, mut outgoing) = connect(&host, Credentials::User("ann")).await;
     guest.subscribe("room", "").await.unwrap();
     let members = guest.presence("room").await.unwrap();
     assert_eq!(members.iter().map(|member| member.client).collect::<Vec<_>>(), [guest.id()]);
@@ -112,9 +114,9 @@ async fn every_action_has_its_result() {
 #[tokio::test]
 async fn a_client_that_is_not_written_to_is_ended_and_the_others_get_everything() {
     let (broker, host) = bare(&format!("{OPEN}limits: {{outbox_size: 64KiB}}")).await;
-    let (idle, mut unread) = connect(&host, Credentials::User("idle"));
+    let (idle, mut unread) = connect(&host, Credentials::User("idle")).await;
     idle.subscribe("room", "").await.unwrap();
-    let (busy, mut read) = connect(&host, Credentials::User("busy"));
+    let (busy, mut read) = connect(&host, Credentials::User("busy")).await;
     busy.subscribe("room", "").await.unwrap();
     let text = "x".repeat(10_000);
     for _ in 0..10 {
@@ -135,7 +137,7 @@ async fn tokens_end_what_they_gave() {
     let (_broker, host) = bare(&yaml).await;
     let seconds = now_ms() / 1000;
     let of_ann = token(&json!({"sub": "ann", "exp": seconds + 6}));
-    let (ann, mut outgoing) = connect(&host, Credentials::Token(&of_ann));
+    let (ann, mut outgoing) = connect(&host, Credentials::Token(&of_ann)).await;
     // The writer waits already when the subscription comes, which ends before the client does.
     let writing = tokio::spawn(async move { (written(&mut outgoing).await, outgoing) });
     let for_room = token(&json!({"sub": "ann", "channel": "room", "exp": seconds + 4}));
@@ -151,7 +153,7 @@ async fn tokens_end_what_they_gave() {
 #[tokio::test]
 async fn a_task_that_panics_leaves_nothing_behind() {
     let (broker, host) = bare(OPEN).await;
-    let (guest, outgoing) = connect(&host, Credentials::User("ann"));
+    let (guest, outgoing) = connect(&host, Credentials::User("ann")).await;
     guest.subscribe("room", "").await.unwrap();
     assert_eq!(broker.metric("subscriptions", &[]).await, 1);
     let task = tokio::spawn(async move {
@@ -169,7 +171,7 @@ async fn a_task_that_panics_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_socket_that_takes_nothing_is_left_when_its_client_has_ended() {
     let (_broker, host) = bare(OPEN).await;
-    let (guest, outgoing) = connect(&host, Credentials::User("ann"));
+    let (guest, outgoing) = connect(&host, Credentials::User("ann")).await;
     let (near, _far) = tokio::io::duplex(8);
     guest.reply(&[b'x'; 1000]);
     guest.end(Disconnect::Forced);

@@ -26,7 +26,7 @@ pub struct Outgoing {
     host: Host,
     outbox: Arc<Outbox>,
     client: Arc<Client>,
-    /// When the client's token expires, in seconds since 1970.
+    /// When the client ends, by its token or by a hook, in seconds since 1970.
     expires_at: Option<u64>,
     /// Something may expire earlier.
     changed: Arc<Notify>,

@@ -8,9 +8,10 @@ use serde_json::value::RawValue;
 use super::{Gateway, describe};
 use crate::{
     auth::Identity,
-    endpoint::{Disconnect, EndpointKind, ErrorCode},
-    hooks::{Asked, ConnectHook, Gone, Hook, Question},
+    endpoint::{Disconnect, EndpointKind, ErrorCode, Farewell},
+    hooks::{Asked, ConnectHook, Gone, Granted, Hook, Question, Refusal, Verdict},
     message::ClientId,
+    metrics::Rejection,
     registry::Client,
 };
 
@@ -24,7 +25,69 @@ pub struct Greeting<'a> {
     pub data: Option<&'a RawValue>,
 }
 
+/// Why somebody is not let in.
+pub struct End {
+    /// As it is counted.
+    pub reason: Disconnect,
+    /// As it is told.
+    pub farewell: Farewell,
+}
+
+impl From<Disconnect> for End {
+    fn from(reason: Disconnect) -> Self {
+        Self { reason, farewell: reason.into() }
+    }
+}
+
 impl Gateway {
+    /// Who would be the client `id`, and when its connection ends by a hook, in seconds since 1970. It is whoever an
+    /// endpoint has `vouched` for, or else whoever the greeting's token says, or whoever the hook says.
+    ///
+    /// # Errors
+    /// Why it may not connect; it was counted. There are no errors here that a client could stay with, only ends.
+    pub async fn who_connects(
+        &self,
+        id: ClientId,
+        transport: EndpointKind,
+        vouched: Option<Identity>,
+        greeting: &Greeting<'_>,
+    ) -> Result<(Identity, Option<u64>), End> {
+        let hook = self.hooks.connect.as_ref();
+        let verified = match vouched {
+            None if hook.is_some_and(|hook| hook.instead_of_token) => None,
+            None => Some(self.identify(greeting.token)?),
+            vouched => vouched,
+        };
+        let Some(hook) = hook else {
+            return Ok((verified.ok_or(Disconnect::PermissionDenied)?, None));
+        };
+        let asked = self.ask_to_connect(hook, id, verified.as_ref(), transport, greeting);
+        let granted = self.granted(asked.await.unwrap_or(Verdict::Failed(ErrorCode::Internal)))?;
+        hook.identity(verified, granted).ok_or_else(|| {
+            self.hub.metrics.rejected.inc(Rejection::NoToken);
+            Disconnect::PermissionDenied.into()
+        })
+    }
+
+    /// What a hook gives somebody whom it lets in.
+    fn granted(&self, verdict: Verdict) -> Result<Granted, End> {
+        let rejected = &self.hub.metrics.rejected;
+        let farewell = match verdict {
+            Verdict::Allowed(granted) => return Ok(granted),
+            Verdict::Failed(error) => {
+                rejected.inc(error.rejection().unwrap_or(Rejection::Unavailable));
+                return Err(Disconnect::ServerError.into());
+            }
+            Verdict::Ended(farewell) => farewell,
+            Verdict::Refused(Refusal { message, temporary, .. }) => {
+                let like = if temporary { Disconnect::ServerError } else { Disconnect::PermissionDenied };
+                Farewell { code: like.code(), reason: message.into() }
+            }
+        };
+        rejected.inc(Rejection::Hook);
+        Err(End { reason: Disconnect::Hook, farewell })
+    }
+
     /// Asks whether somebody may connect who would be the client `id`; `verified` is who it is by its token.
     pub fn ask_to_connect(
         &self,

@@ -19,11 +19,12 @@ use crate::{
     auth::Identity,
     codec::sse::{Connect, write_connect},
     endpoint::{
-        Disconnect, EndpointKind, ErrorCode, Farewell, Greeting, Outbox,
+        Disconnect, EndpointKind, ErrorCode, Greeting, Outbox,
         accept::{Peer, Place},
+        gateway::End,
         session::advice,
     },
-    hooks::{Granted, Refusal, Verdict},
+    hooks::{Refusal, Verdict},
     message::ClientId,
     metrics::{ClientCommand, Rejection},
     registry::Client,
@@ -40,20 +41,6 @@ pub(super) struct Session {
     _place: Place,
     /// A drain waits for it.
     _open: TaskTrackerToken,
-}
-
-/// Why somebody is not let in.
-pub(super) struct End {
-    /// As it is counted.
-    pub(super) reason: Disconnect,
-    /// As it is told.
-    pub(super) farewell: Farewell,
-}
-
-impl From<Disconnect> for End {
-    fn from(reason: Disconnect) -> Self {
-        Self { reason, farewell: reason.into() }
-    }
 }
 
 /// Who is let in.
@@ -209,40 +196,8 @@ fn take_place(endpoint: &Endpoint, peer: Peer) -> Result<Place, Disconnect> {
 
 /// Who comes, by its token and by what a hook says of it.
 async fn identify(endpoint: &Endpoint, hello: &Hello) -> Result<Newcomer, End> {
-    let (gateway, id) = (&endpoint.gateway, ClientId::generate());
-    let hook = gateway.hooks.connect.as_ref();
-    let verified = match hook.is_some_and(|hook| hook.instead_of_token) {
-        true => None,
-        false => Some(gateway.identify(&hello.token)?),
-    };
-    let Some(hook) = hook else {
-        let identity = verified.ok_or(Disconnect::PermissionDenied)?;
-        return Ok(Newcomer { id, identity, end: None });
-    };
+    let id = ClientId::generate();
     let greeting = Greeting { token: &hello.token, name: hello.name.as_deref(), data: hello.data.as_deref() };
-    let asked = gateway.ask_to_connect(hook, id, verified.as_ref(), EndpointKind::Sse, &greeting);
-    let granted = allowed(endpoint, asked.await.unwrap_or(Verdict::Failed(ErrorCode::Internal)))?;
-    let Some((identity, end)) = hook.identity(verified, granted) else {
-        endpoint.refuse(Rejection::NoToken);
-        return Err(Disconnect::PermissionDenied.into());
-    };
+    let (identity, end) = endpoint.gateway.who_connects(id, EndpointKind::Sse, None, &greeting).await?;
     Ok(Newcomer { id, identity, end })
-}
-
-/// What a hook gives somebody whom it lets in. On this kind of connection there are no errors to tell, only ends.
-fn allowed(endpoint: &Endpoint, verdict: Verdict) -> Result<Granted, End> {
-    let farewell = match verdict {
-        Verdict::Allowed(granted) => return Ok(granted),
-        Verdict::Failed(error) => {
-            endpoint.refuse(error.rejection().unwrap_or(Rejection::Unavailable));
-            return Err(Disconnect::ServerError.into());
-        }
-        Verdict::Ended(farewell) => farewell,
-        Verdict::Refused(Refusal { message, temporary, .. }) => {
-            let like = if temporary { Disconnect::ServerError } else { Disconnect::PermissionDenied };
-            Farewell { code: like.code(), reason: message.into() }
-        }
-    };
-    endpoint.refuse(Rejection::Hook);
-    Err(End { reason: Disconnect::Hook, farewell })
 }
