@@ -56,7 +56,7 @@ struct Words;
 
 impl Encoder for Words {
     fn encode(&self, push: &Push<'_>, out: &mut Vec<u8>) {
-        if let Push::Publication(channel, publication) = push {
+        if let Push::Publication(channel, publication, _) = push {
             out.extend_from_slice(format!("MSG {channel} ").as_bytes());
             out.extend_from_slice(publication.data);
             out.push(b'\n');

@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::Admin,
-    auth::{ApiKeys, Namespaces},
+    auth::{ApiKeys, Histories, Namespaces},
     backplane::{Backplane, StartError},
     cluster::Cluster,
     config::{Config, ConfigError, Problem},
@@ -74,6 +74,11 @@ pub enum BrokerError {
     /// The backplane cannot start.
     #[error("cannot start the backplane: {0}")]
     Backplane(#[from] StartError),
+    /// Channels are to have history, and the backplane keeps none.
+    #[error(
+        "channels.namespaces has history, and this backplane keeps none; leave history out, or use another backplane"
+    )]
+    NoHistory,
     /// The logic modules do not go together.
     #[error(transparent)]
     Logic(#[from] NamedTwice),
@@ -234,9 +239,13 @@ impl Builder {
         modules.extend(self.logic);
         let modules = Modules::new(modules, &metrics)?;
         let (cluster, inbound) = Cluster::new(hub.clone(), backplane.clone(), modules.clone());
+        let histories = Histories::new(&config.channels);
+        if !histories.is_empty() && !backplane.keeps_history() {
+            return Err(BrokerError::NoHistory);
+        }
         let receive = Chain::new(configured::receive(&config).chain(self.receive).collect());
         let send = Chain::new(configured::send(&config).chain(self.send).collect());
-        let pipeline = Pipeline::new(receive, send, cluster.clone(), modules.clone());
+        let pipeline = Pipeline::new(receive, send, cluster.clone(), modules.clone(), histories);
         let (hooks, teller) = Hooks::new(&config, &hub.address.instance, &metrics)?;
         let namespaces = Namespaces::new(&config.channels);
         let gateway = Gateway::new(pipeline.clone(), authenticator, namespaces, config.limits.clone());

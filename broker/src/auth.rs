@@ -19,7 +19,7 @@ pub use api_key::{ApiKeys, presented_key};
 pub use key::{Algorithm, Key};
 pub use key_set::KeySet;
 pub(crate) use key_set::TRIES;
-pub use rules::{Action, Caller, Denied, Namespaces, namespace_of, permit};
+pub use rules::{Action, Caller, Denied, Histories, Namespaces, namespace_of, permit};
 
 use crate::config::Auth;
 use token::Verifier;

@@ -6,8 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
+use futures_util::future::{BoxFuture, FutureExt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -16,13 +15,17 @@ use crate::{
     registry::ClientRecord,
 };
 
+mod ack;
 pub mod envelope;
 #[cfg(any(test, switchboard_fuzz))]
 pub(crate) mod fuzz;
+pub mod history;
 pub mod memory;
 pub mod redis;
 
+pub use ack::{Ack, Taken};
 pub use envelope::{Envelope, Publication};
+pub use history::{Filter, Keep, Kept, Past, Position, StreamEpoch};
 
 /// Why the backplane could not do what was asked. Each is temporary: the same call may go through later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,9 @@ pub enum Unavailable {
     /// This instance is shutting down.
     #[error("the instance is shutting down")]
     Closed,
+    /// The connection was lost while the message was under way to a stream: it may be there, or not.
+    #[error("the connection was lost while it was under way, so that it may have been taken")]
+    Uncertain,
 }
 
 impl Unavailable {
@@ -53,85 +59,7 @@ impl Unavailable {
             Self::QueueFull => "queue_full",
             Self::Refused => "refused",
             Self::Closed => "closed",
-        }
-    }
-}
-
-/// Told once how a request ended. An `Ack` that is dropped untold says [`Unavailable::Closed`], so that
-/// nobody waits for an answer that never comes.
-pub struct Ack(Option<Box<Then>>);
-
-type Then = dyn FnOnce(Result<(), Unavailable>) + Send;
-
-impl Ack {
-    /// Nobody wants to know.
-    pub fn ignore() -> Self {
-        Self(None)
-    }
-
-    /// Calls `then` with the outcome, on whichever task learns it: it must not block.
-    pub fn then(then: impl FnOnce(Result<(), Unavailable>) + Send + 'static) -> Self {
-        Self(Some(Box::new(then)))
-    }
-
-    /// An `Ack` and the future of its outcome.
-    pub fn channel() -> (Self, impl Future<Output = Result<(), Unavailable>> + Send) {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let ack = Self::then(move |outcome| {
-            let _ = sender.send(outcome);
-        });
-        (ack, async { receiver.await.unwrap_or(Err(Unavailable::Closed)) })
-    }
-
-    /// Nothing was asked of the backplane after all, and whoever waits is told by other means.
-    pub fn cancel(mut self) {
-        self.0 = None;
-    }
-
-    /// So many of them, for parts of one thing: this one is told when all of them are, of the first failure if there
-    /// is one. Without parts it is told at once that all is well.
-    pub fn split(self, parts: usize) -> impl Iterator<Item = Self> {
-        let (mut whole, mut shared) = (None, None);
-        match parts {
-            0 => self.done(Ok(())),
-            1 => whole = Some(self),
-            _ => shared = Some(Arc::new(Shared(Mutex::new((self, parts, Ok(())))))),
-        }
-        let parts = if shared.is_some() { parts } else { 0 };
-        whole.into_iter().chain((0..parts).filter_map(move |_| shared.clone()).map(Shared::part))
-    }
-
-    /// Tells the outcome.
-    pub fn done(mut self, outcome: Result<(), Unavailable>) {
-        if let Some(then) = self.0.take() {
-            then(outcome);
-        }
-    }
-}
-
-/// An ack, how many of its parts are not told, and the first failure.
-struct Shared(Mutex<(Ack, usize, Result<(), Unavailable>)>);
-
-impl Shared {
-    fn part(self: Arc<Self>) -> Ack {
-        Ack::then(move |outcome| {
-            let mut state = self.0.lock();
-            let (whole, left, first) = &mut *state;
-            *left -= 1;
-            *first = first.and(outcome);
-            if *left == 0 {
-                let (whole, first) = (std::mem::replace(whole, Ack::ignore()), *first);
-                drop(state);
-                whole.done(first);
-            }
-        })
-    }
-}
-
-impl Drop for Ack {
-    fn drop(&mut self) {
-        if let Some(then) = self.0.take() {
-            then(Err(Unavailable::Closed));
+            Self::Uncertain => "uncertain",
         }
     }
 }
@@ -230,6 +158,11 @@ pub const ANSWER_WITHIN: Duration = Duration::from_millis(750);
 
 /// What joins instances. Built in: [`memory`] and [`redis`].
 ///
+/// One that keeps history overrides [`keeps_history`](Backplane::keeps_history) and the three calls behind it, and hands
+/// what is published in a channel with history to [`Hub::deliver_kept`](crate::hub::Hub::deliver_kept), in the stream's
+/// order, on every instance that has the channel subscribed, the publisher's own among them. When it joins again after
+/// it was cut off, it calls [`Hub::rejoined`](crate::hub::Hub::rejoined), so that what was missed is read.
+///
 /// The calls that return nothing are made on the message path: they put the work into a bounded queue and
 /// return at once; the [`Ack`] is told later. Calls for one channel take effect in the order of the calls.
 ///
@@ -271,6 +204,37 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// Sends an envelope to the other instances that have the channel subscribed.
     fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack);
+
+    /// Whether it keeps history. A broker whose configuration has channels with history does not start on one that
+    /// keeps none.
+    fn keeps_history(&self) -> bool {
+        false
+    }
+
+    /// Puts a publication into the channel's stream, and delivers it to all instances, this one among them. `ack` is told
+    /// its position; nothing, when there is no stream and nobody else: then the caller delivers it. After
+    /// [`Unavailable::Uncertain`] it may have been taken; after any other failure it was not, and the caller delivers it
+    /// here. Without history it is published like any other.
+    fn publish_kept(&self, channel: &Channel, publication: &Publication<'_>, keep: Keep, ack: Ack) {
+        let _ = keep;
+        self.publish(channel, &Envelope::Publication(*publication), ack);
+    }
+
+    /// Reads from the channel's stream, which begins by that if there is none.
+    fn history<'a>(
+        &'a self,
+        channel: &'a Channel,
+        filter: Filter,
+    ) -> BoxFuture<'a, Result<Past, Unavailable>> {
+        let _ = (channel, filter);
+        std::future::ready(Err(Unavailable::Refused)).boxed()
+    }
+
+    /// Forgets what is in the channel's stream; its position stays.
+    fn remove_history<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), Unavailable>> {
+        let _ = channel;
+        std::future::ready(Err(Unavailable::Refused)).boxed()
+    }
 
     /// Sends an envelope to other instances, whatever channels they have.
     fn tell(&self, audience: &Audience, envelope: &Envelope<'_>, ack: Ack);
@@ -321,29 +285,4 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// Leaves in an orderly way: what is queued is sent, the directory, presence and lease are released.
     fn close(&self) -> BoxFuture<'_, ()>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_split_ack_is_told_when_all_its_parts_are() {
-        for (outcomes, expected) in [
-            (vec![], Ok(())),
-            (vec![Ok(())], Ok(())),
-            (vec![Err(Unavailable::Timeout)], Err(Unavailable::Timeout)),
-            (vec![Ok(()), Err(Unavailable::Refused), Err(Unavailable::Timeout)], Err(Unavailable::Refused)),
-            (vec![Ok(()), Ok(())], Ok(())),
-        ] {
-            let (ack, told) = Ack::channel();
-            let parts: Vec<_> = ack.split(outcomes.len()).collect();
-            assert_eq!(parts.len(), outcomes.len());
-            parts.into_iter().zip(outcomes).for_each(|(part, outcome)| part.done(outcome));
-            assert_eq!(futures_util::FutureExt::now_or_never(told), Some(expected));
-        }
-        let (ack, told) = Ack::channel();
-        drop(ack.split(2).collect::<Vec<_>>());
-        assert_eq!(futures_util::FutureExt::now_or_never(told), Some(Err(Unavailable::Closed)));
-    }
 }

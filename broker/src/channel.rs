@@ -4,8 +4,8 @@
 //! listen to the channel on the backplane, the last one that leaves ends it. A client is told that it is
 //! subscribed only after the backplane has confirmed, so that it misses nothing from then on.
 //!
-//! Locks are taken in the order client's announcements → shard → topic → client's subscriptions, and never held
-//! across an `.await`.
+//! Locks are taken in the order client's announcements → shard → flow of a channel with history → topic → client's
+//! subscriptions, and never held across an `.await`.
 
 use std::sync::{
     Arc,
@@ -14,6 +14,7 @@ use std::sync::{
 
 use ahash::{HashMap, RandomState};
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 
 use crate::{
     backplane::{Ack, Backplane, Unavailable},
@@ -21,9 +22,13 @@ use crate::{
     registry::Client,
 };
 
+mod recovery;
+mod stream;
 mod subscription;
 mod topic;
 
+pub use recovery::{Arrival, Joining, Recover, Recovery, Since};
+use stream::Stream;
 pub(crate) use subscription::Subscription;
 pub use subscription::{Ended, Terms};
 pub use topic::Topic;
@@ -31,13 +36,18 @@ use topic::Waiting;
 
 const SHARDS: usize = 64;
 
+/// Streams that may be read at a time.
+const READING: usize = 64;
+
 /// What is done when it is known how a subscription ended.
 pub struct Confirm {
     /// Tells the client. A success is told under the topic's lock, so that no publication can reach the client
     /// before; it may do no more than fill the client's outbox.
-    pub tell: Box<dyn FnOnce(Result<(), SubscribeError>) + Send + Sync>,
+    pub tell: Box<dyn FnOnce(Entered) + Send + Sync>,
     /// What else the subscription brings; nothing where nobody sees who is there, and no token said anything.
     pub then: Option<Entrance>,
+    /// For a channel with history; the client is then told where it stands there.
+    pub stream: Option<Box<Joining>>,
 }
 
 /// How a client enters a channel.
@@ -52,6 +62,9 @@ pub struct Entrance {
     /// attempt that this was: see [`Client::announce`].
     pub announce: Option<Announce>,
 }
+
+/// How a client's attempt ended; where it stands in the channel's stream, if the channel has history.
+pub type Entered = Result<Option<Box<Arrival>>, SubscribeError>;
 
 /// See [`Entrance::announce`].
 pub type Announce = Box<dyn FnOnce(u64) + Send + Sync>;
@@ -75,6 +88,8 @@ pub struct Channels {
     shards: [RwLock<HashMap<Channel, Arc<Topic>>>; SHARDS],
     hasher: RandomState,
     attempts: AtomicU64,
+    /// How many more streams may be read.
+    reading: Semaphore,
 }
 
 impl Default for Channels {
@@ -83,6 +98,7 @@ impl Default for Channels {
             shards: std::array::from_fn(|_| RwLock::default()),
             hasher: RandomState::new(),
             attempts: AtomicU64::new(0),
+            reading: Semaphore::new(READING),
         }
     }
 }
@@ -106,10 +122,14 @@ impl Channels {
         if let Err(error) = client.ask_for(channel, limit, Subscription::asked(attempt, terms)) {
             return (confirm.tell)(Err(error));
         }
-        let mut waiting = Waiting { client: client.clone(), attempt, confirm };
+        self.admit(channel, Waiting { client: client.clone(), attempt, confirm }, backplane);
+    }
+
+    /// Lets a client into the channel's topic, or has it wait there.
+    fn admit(&self, channel: &Channel, mut waiting: Waiting, backplane: &dyn Backplane) {
         let mut closed: Option<Arc<Topic>> = None;
         loop {
-            let topic = self.open(channel, closed.as_ref(), backplane);
+            let topic = self.open(channel, closed.as_ref(), &waiting, backplane);
             match topic.admit(waiting) {
                 Ok(()) => return,
                 Err(again) => waiting = again,
@@ -119,7 +139,13 @@ impl Channels {
     }
 
     /// The channel's topic, made when there is none but the one that was found closed.
-    fn open(&self, channel: &Channel, closed: Option<&Arc<Topic>>, backplane: &dyn Backplane) -> Arc<Topic> {
+    fn open(
+        &self,
+        channel: &Channel,
+        closed: Option<&Arc<Topic>>,
+        waiting: &Waiting,
+        backplane: &dyn Backplane,
+    ) -> Arc<Topic> {
         let usable = |topic: &&Arc<Topic>| !closed.is_some_and(|closed| Arc::ptr_eq(closed, topic));
         if let Some(topic) = self.shard(channel.as_str()).read().get(channel).filter(usable) {
             return topic.clone();
@@ -128,11 +154,12 @@ impl Channels {
         if let Some(topic) = shard.get(channel).filter(usable) {
             return topic.clone();
         }
-        let topic = Arc::new(Topic::opening(channel.clone()));
+        let stream = waiting.confirm.stream.as_ref().map(|joining| Stream::new(joining.gateway.clone()));
+        let topic = Arc::new(Topic::opening(channel.clone(), stream));
         shard.insert(channel.clone(), topic.clone());
         // Under the shard's lock, so that the backplane hears subscribe and unsubscribe in their true order.
         let confirmed = topic.clone();
-        backplane.subscribe(channel, Ack::then(move |outcome| confirmed.confirmed(outcome)));
+        backplane.subscribe(channel, Ack::then(move |outcome| confirmed.listens(outcome)));
         topic
     }
 
@@ -149,6 +176,34 @@ impl Channels {
             self.close_if_unused(channel, backplane);
         }
         ended
+    }
+
+    /// Ends a client's subscription if it is one of this topic; what it was.
+    pub(crate) fn unsubscribe_from(&self, client: &Client, topic: &Arc<Topic>) -> Option<Ended> {
+        let subscription = {
+            let mut subscriptions = client.subscriptions.lock();
+            subscriptions.get(&topic.channel).filter(|subscription| subscription.is_in(topic))?;
+            subscriptions.remove(&topic.channel)?
+        };
+        let ended = subscription.ended(client);
+        subscription.leave();
+        ended
+    }
+
+    /// Closes a topic whose subscribers have missed something, and lets those who wait for it into a new one. Its
+    /// subscribers are given back: each has to be told.
+    pub(crate) fn abandon(&self, topic: &Arc<Topic>, backplane: &dyn Backplane) -> Vec<Arc<Client>> {
+        let mut shard = self.shard(topic.channel.as_str()).write();
+        let waiting = topic.close();
+        if shard.get(&topic.channel).is_some_and(|current| Arc::ptr_eq(current, topic)) {
+            shard.remove(&topic.channel);
+            backplane.unsubscribe(&topic.channel);
+        }
+        drop(shard);
+        waiting.into_iter().for_each(|waiting| self.admit(&topic.channel, waiting, backplane));
+        let mut subscribers = Vec::new();
+        topic.for_each(|client| subscribers.push(client.clone()));
+        subscribers
     }
 
     /// Stops listening to a channel that nobody is subscribed to any more, or whose opening failed.

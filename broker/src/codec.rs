@@ -1,7 +1,7 @@
 //! Bytes ↔ commands, without I/O: what each protocol looks like on the wire.
 
 use crate::{
-    backplane::Publication,
+    backplane::{Position, Publication},
     endpoint::Farewell,
     message::{Channel, ClientId},
 };
@@ -14,16 +14,16 @@ pub mod websocket;
 /// Something that is delivered to a client without being asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Push<'a> {
-    /// Something was published in a channel.
-    Publication(&'a Channel, Publication<'a>),
+    /// Something was published in a channel; with its number in the channel's stream, if it has history.
+    Publication(&'a Channel, Publication<'a>, Option<u64>),
     /// A client joined a channel; the bytes describe it (a JSON object).
     Join(&'a Channel, ClientId, &'a [u8]),
     /// A client left a channel.
     Leave(&'a Channel, ClientId, &'a [u8]),
     /// Something was sent to this client itself.
     Message(Publication<'a>),
-    /// The server has subscribed the client to a channel.
-    Subscribe(&'a Channel),
+    /// The server has subscribed the client to a channel; where it stands in the channel's stream, if it has history.
+    Subscribe(&'a Channel, Option<Position>),
     /// The server has ended the client's own subscription to a channel.
     Unsubscribe(&'a Channel, Unsubscribe),
 }
@@ -36,6 +36,8 @@ pub enum Unsubscribe {
     Server,
     /// Its token has expired.
     Expired,
+    /// Something of the channel has passed the client by that cannot be made up for here.
+    Insufficient,
 }
 
 impl Unsubscribe {
@@ -43,6 +45,7 @@ impl Unsubscribe {
     pub fn code(self) -> u16 {
         match self {
             Self::Server => 2000,
+            Self::Insufficient => 2500,
             Self::Expired => 2501,
         }
     }
@@ -51,6 +54,7 @@ impl Unsubscribe {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Server => "server unsubscribe",
+            Self::Insufficient => "insufficient state",
             Self::Expired => "subscription expired",
         }
     }

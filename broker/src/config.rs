@@ -14,6 +14,7 @@ mod endpoints;
 mod environment;
 #[cfg(test)]
 mod golden;
+mod history;
 pub mod hooks;
 mod instance;
 mod keys;
@@ -43,6 +44,7 @@ pub use channels::{Access, Channels, Namespace, Subscribe};
 pub use drain::Drain;
 pub use endpoints::{Endpoints, Http, Sse, Tcp, Udp, Websocket};
 pub use environment::variable_of;
+pub use history::History;
 pub use hooks::Hooks;
 pub use instance::Instance;
 pub use keys::{Leaf, leaves};

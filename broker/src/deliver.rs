@@ -5,7 +5,8 @@ use std::{cell::RefCell, ops::Range, sync::Arc};
 use smallvec::SmallVec;
 
 use crate::{
-    backplane::{Envelope, Publication},
+    backplane::{Envelope, Position, Publication},
+    channel::Topic,
     codec::{Encoder, Push},
     endpoint::outbox::Refused,
     hub::Hub,
@@ -40,6 +41,31 @@ impl Hub {
     ) -> usize {
         let Some(topic) = self.channels.get(channel) else { return 0 };
         let pushes = envelopes.filter_map(|envelope| push(&topic.channel, envelope));
+        self.fan_out(&topic, pushes, origin)
+    }
+
+    /// Delivers publications of a channel with history to the channel's local subscribers, in the stream's order; those
+    /// that were delivered are passed over, and those that came too early wait for what lies between. `first` is the
+    /// place of the first of them in the stream.
+    pub fn deliver_kept<'a>(
+        &self,
+        channel: &str,
+        first: Position,
+        publications: impl Iterator<Item = Publication<'a>> + Clone,
+        origin: Origin,
+    ) {
+        if let Some(topic) = self.channels.get(channel) {
+            topic.receive(self, first, publications, origin);
+        }
+    }
+
+    /// Delivers pushes to a topic's subscribers, and says how many that were.
+    pub(crate) fn fan_out<'a>(
+        &self,
+        topic: &Topic,
+        pushes: impl Iterator<Item = Push<'a>> + Clone,
+        origin: Origin,
+    ) -> usize {
         let mut fan_out = FanOut::new(pushes);
         topic.for_each(|client| {
             let _ = fan_out.push(client);
@@ -138,9 +164,9 @@ struct Encoded {
 /// What subscribers of the channel are sent for an envelope; nothing for what is not theirs.
 fn push<'a>(channel: &'a Channel, envelope: Envelope<'a>) -> Option<Push<'a>> {
     match envelope {
-        Envelope::Publication(publication) => Some(Push::Publication(channel, publication)),
+        Envelope::Publication(publication) => Some(Push::Publication(channel, publication, None)),
         Envelope::Join(client, info) => Some(Push::Join(channel, client, info)),
         Envelope::Leave(client, info) => Some(Push::Leave(channel, client, info)),
-        Envelope::Everyone(_) | Envelope::Ask(..) | Envelope::Answer(..) => None,
+        Envelope::Everyone(_) | Envelope::Ask(..) | Envelope::Answer(..) | Envelope::Stream(_) => None,
     }
 }

@@ -77,6 +77,13 @@ impl Hub {
         }
     }
 
+    /// The backplane has joined the others again after it was cut off: what was missed of channels with history is read.
+    pub fn rejoined(&self) {
+        for topic in self.channels.snapshot() {
+            topic.catch_up();
+        }
+    }
+
     /// Ends when a later start of this instance has taken its place.
     pub async fn superseded(&self) {
         self.superseded.cancelled().await;

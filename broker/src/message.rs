@@ -119,6 +119,8 @@ pub struct Message {
     pub state: State,
     /// Whether whoever sent it waits for what logic answers.
     pub wants_answer: bool,
+    /// Whether nothing of it is kept in channels with history: it comes and goes there as it does in others.
+    pub skip_history: bool,
 }
 
 impl Message {
@@ -139,6 +141,7 @@ impl Message {
             tags: BTreeMap::new(),
             state: State::Accepted,
             wants_answer: false,
+            skip_history: false,
         }
     }
 

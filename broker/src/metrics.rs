@@ -7,11 +7,13 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+mod history;
 mod hook;
 mod label;
 mod labels;
 mod webhook;
 
+pub use history::{Gap, HistoryMetrics, Recovery};
 pub use hook::{HookMetrics, HookOutcome};
 pub(crate) use label::label;
 pub use label::{Counters, Histograms, Label};
@@ -67,6 +69,8 @@ pub struct Metrics {
     pub redis_probe: Histogram,
     /// How long Redis took to answer.
     pub redis_commands: Histograms<RedisCommand>,
+    /// Channels with history.
+    pub history: HistoryMetrics,
     /// Unsent bytes of all clients.
     pub outbox_bytes: IntGauge,
     /// When the certificate that clients are shown ends, in seconds since 1970; 0 without TLS.
@@ -174,6 +178,7 @@ impl Metrics {
                 "How long Redis took to answer.",
                 "command",
             )),
+            history: HistoryMetrics::new(&new),
             outbox_bytes: new.gauge("outbox_bytes", "Unsent bytes of all clients."),
             tls_not_after: new.gauge(
                 "tls_not_after_seconds",

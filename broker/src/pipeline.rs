@@ -8,15 +8,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use smallvec::smallvec;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    backplane::{Ack, Envelope, Publication, Unavailable},
+    auth::Histories,
+    backplane::{Ack, Envelope, Keep, Publication, Unavailable},
     cluster::{Call, Cluster, Question, Reach},
     logic::{LogicError, Modules, Outcome, Place, read_outcome},
-    message::{ClientId, InstanceId, LogicName, Message, Rejection, Source, Target},
+    message::{Channel, ClientId, InstanceId, LogicName, Message, Rejection, Source, Target},
     metrics::{self, DeliveryFailure, Metrics, Origin, Rejection as Rejected},
     middleware::Chain,
     router,
@@ -36,6 +38,7 @@ pub struct Pipeline {
     pub cluster: Arc<Cluster>,
     /// The modules of this instance.
     pub logic: Arc<Modules>,
+    histories: Histories,
     unawaited: Arc<Semaphore>,
 }
 
@@ -52,9 +55,15 @@ pub struct Receipt {
 
 impl Pipeline {
     /// A pipeline of these parts.
-    pub fn new(receive: Chain, send: Chain, cluster: Arc<Cluster>, logic: Arc<Modules>) -> Arc<Self> {
+    pub fn new(
+        receive: Chain,
+        send: Chain,
+        cluster: Arc<Cluster>,
+        logic: Arc<Modules>,
+        histories: Histories,
+    ) -> Arc<Self> {
         let unawaited = Arc::new(Semaphore::new(UNAWAITED));
-        Arc::new(Self { receive, send, cluster, logic, unawaited })
+        Arc::new(Self { receive, send, cluster, logic, histories, unawaited })
     }
 
     fn metrics(&self) -> &Metrics {
@@ -62,7 +71,8 @@ impl Pipeline {
     }
 
     /// Sends a message on its way. `ack` is told when the backplane has taken what is for channels or everyone; local
-    /// clients have it in their outboxes when this returns, whatever the backplane says. After an error `ack` is told
+    /// clients have it in their outboxes when this returns, whatever the backplane says, but for channels with history:
+    /// there they have it in the stream's order, or when the backplane has not taken it. After an error `ack` is told
     /// nothing.
     pub fn publish(self: &Arc<Self>, mut message: Message, ack: Ack) -> Result<(), Rejection> {
         if let Err(rejection) = self.receive(&mut message) {
@@ -87,7 +97,7 @@ impl Pipeline {
         }
         let tags = tags(&message);
         let publication = publication(&message, &tags);
-        self.fan_out(&plan, &publication, ack);
+        self.fan_out(&plan, &message, &publication, ack);
         if !plan.here.is_empty() {
             self.cluster.hub.deliver_to(plan.here.iter().copied(), &publication, Origin::Local);
         }
@@ -116,7 +126,7 @@ impl Pipeline {
         let tags = tags(&leaving);
         let publication = publication(&leaving, &tags);
         let (ack, elsewhere) = Ack::channel();
-        self.fan_out(&plan, &publication, ack);
+        self.fan_out(&plan, &leaving, &publication, ack);
         let gone = self.cluster.hub.deliver_to(plan.here.iter().copied(), &publication, Origin::Local);
         let reach = |client: &ClientId| if gone.contains(client) { Reach::Gone } else { Reach::Delivered };
         let here = plan.here.iter().map(|client| (*client, reach(client)));
@@ -163,17 +173,52 @@ impl Pipeline {
     }
 
     /// To channels and to everyone. The backplane first: its bytes are on their way while the local outboxes are filled.
-    fn fan_out(&self, plan: &router::Plan<'_>, publication: &Publication<'_>, ack: Ack) {
+    fn fan_out(&self, plan: &router::Plan<'_>, message: &Message, publication: &Publication<'_>, ack: Ack) {
         let envelope = Envelope::Publication(*publication);
         let mut acks = ack.split(plan.channels.len() + usize::from(plan.everyone));
         for channel in &plan.channels {
-            self.cluster.backplane.publish(channel, &envelope, acks.next().unwrap_or_else(Ack::ignore));
+            let ack = acks.next().unwrap_or_else(Ack::ignore);
+            if let Some(keep) = self.histories.of(channel.as_str())
+                && !message.skip_history
+            {
+                self.publish_kept(channel, message, publication, keep, ack);
+                continue;
+            }
+            self.cluster.backplane.publish(channel, &envelope, ack);
             self.cluster.hub.deliver(channel.as_str(), &envelope, Origin::Local);
         }
         if plan.everyone {
             let ack = acks.next().unwrap_or_else(Ack::ignore);
             self.cluster.deliver_to_everyone(publication, ack);
         }
+    }
+
+    /// To a channel with history. The backplane brings it to the subscribers here too, in its place in the stream. What it
+    /// does not take is delivered here all the same, without a place.
+    fn publish_kept(
+        &self,
+        channel: &Channel,
+        message: &Message,
+        publication: &Publication<'_>,
+        keep: Keep,
+        ack: Ack,
+    ) {
+        let hub = self.cluster.hub.clone();
+        let (of, data) = (channel.clone(), message.payload.clone());
+        let info = match &message.source {
+            Source::Client { info, .. } => info.clone(),
+            Source::Logic(_) | Source::Api => Bytes::new(),
+        };
+        let tags = Bytes::copy_from_slice(publication.tags);
+        let ack = Ack::positioned(move |outcome| {
+            // What may have been taken comes by the stream, if it was.
+            if !matches!(outcome, Ok(Some(_)) | Err(Unavailable::Uncertain)) {
+                let publication = Publication { info: &info, tags: &tags, data: &data };
+                hub.deliver(of.as_str(), &Envelope::Publication(publication), Origin::Local);
+            }
+            ack.told(outcome);
+        });
+        self.cluster.backplane.publish_kept(channel, publication, keep, ack);
     }
 
     /// Calls a module where it runs, or on this instance.

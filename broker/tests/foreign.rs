@@ -165,6 +165,11 @@ impl Service {
         *self.behind.lock() = broker.client_address;
     }
 
+    /// Nobody answers behind it, until somebody does again.
+    fn goes_nowhere(&self) {
+        self.behind.lock().set_port(1);
+    }
+
     /// Every connection ends without a word, as when a node is lost.
     fn cut(&self) {
         self.connections.lock().drain(..).for_each(|connection| connection.abort());
@@ -194,6 +199,36 @@ async fn a_client_of_a_drained_instance_comes_back_on_another_and_listens_on() {
     publish(&b, "end").await;
     script.says("received \"end\"").await;
     script.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_client_that_was_cut_off_recovers_what_it_has_missed() {
+    const MISSED: usize = 50;
+    let [a, b] = pair_with(
+        "channels: {namespaces: [{name: \"\", history: {size: 100, ttl: 10m}}]}\nlimits: {outbox_size: 1MiB}\n",
+    )
+    .await;
+    let publish = async |broker: &Broker, data: serde_json::Value| {
+        let answer = broker.api("publish", &json!({"channel": "room", "data": data})).await;
+        assert!(answer["result"]["offset"].is_u64(), "{answer}");
+    };
+    let service = Service::before(&a).await;
+    let missed = MISSED.to_string();
+    let mut script = Script::start("recover.mjs", &[&url(service.address), "room", &missed]).await;
+    script.says("subscribed").await;
+    publish(&a, json!("first")).await;
+    script.says("heard").await;
+    service.goes_nowhere();
+    service.cut();
+    script.says("lost").await;
+    for number in 0..MISSED {
+        publish(if number % 2 == 0 { &a } else { &b }, json!(number)).await;
+    }
+    service.goes_to(&b);
+    script.says("recovered").await;
+    publish(&a, json!("end")).await;
+    script.succeeds().await;
+    assert_eq!(b.metric("recoveries_total", &[("outcome", "recovered")]).await, 2);
 }
 
 #[tokio::test]

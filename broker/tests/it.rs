@@ -8,6 +8,7 @@ mod documents;
 mod drain;
 mod endpoint;
 mod foreign;
+mod history;
 mod hooks;
 mod http;
 mod logic;

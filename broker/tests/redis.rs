@@ -2,6 +2,7 @@
 
 mod clients;
 mod faults;
+mod history;
 mod listening;
 mod node;
 mod proxy;

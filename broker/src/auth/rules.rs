@@ -2,7 +2,10 @@
 
 use ahash::HashMap;
 
-use crate::config::{Access, Channels, Namespace, Subscribe};
+use crate::{
+    backplane::Keep,
+    config::{Access, Channels, Namespace, Subscribe},
+};
 
 /// The namespaces by name.
 #[derive(Clone, Debug)]
@@ -34,6 +37,33 @@ pub fn namespace_of(channel: &str) -> &str {
     memchr::memchr(b':', channel.as_bytes()).map_or("", |end| &channel[..end])
 }
 
+/// What is kept of which channels.
+#[derive(Clone, Debug, Default)]
+pub struct Histories(Box<[(String, Keep)]>);
+
+impl Histories {
+    /// Those of the configuration's namespaces.
+    pub fn new(channels: &Channels) -> Self {
+        let kept = |namespace: &Namespace| Some((namespace.name.clone(), namespace.history.keep()?));
+        Self(channels.namespaces.iter().filter_map(kept).collect())
+    }
+
+    /// What is kept of this channel; `None` for nothing.
+    pub fn of(&self, channel: &str) -> Option<Keep> {
+        // Most brokers keep nothing, and pay nothing for those that do.
+        if self.0.is_empty() {
+            return None;
+        }
+        let namespace = namespace_of(channel);
+        self.0.iter().find(|(name, _)| name == namespace).map(|(_, keep)| *keep)
+    }
+
+    /// Whether nothing is kept of any.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// What a client asks to do in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -43,6 +73,8 @@ pub enum Action {
     Publish,
     /// See who is there.
     Presence,
+    /// Read what was published.
+    History,
 }
 
 /// What matters about the client that asks.
@@ -77,6 +109,7 @@ pub fn permit(rules: &Namespace, action: Action, caller: Caller) -> Result<(), D
         },
         Action::Publish => access(rules.publish),
         Action::Presence => access(rules.presence),
+        Action::History => access(rules.history.read),
     };
     if allowed { Ok(()) } else { Err(Denied) }
 }

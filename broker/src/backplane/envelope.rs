@@ -7,12 +7,24 @@
 //! packet   = version:u8 (1)  epoch:u64le  id_length:u8  id:bytes  envelope*
 //! envelope = kind:u8  length:u32le  body:bytes(length)
 //! ```
+//!
+//! What is published in a channel with history has numbers, which are known only where the packet is put together (in
+//! Redis, by the script that also keeps it). Its first envelope says the number of the publication that follows; those
+//! behind that have the next numbers:
+//!
+//! ```text
+//! kind = 7  length = 16  body = offset:u64le  stream_epoch:bytes(8)
+//! ```
 
 use bytes::{Buf, BufMut};
 
+use super::{Position, StreamEpoch};
 use crate::message::{Address, ClientId, Epoch, InstanceId};
 
 const VERSION: u8 = 1;
+
+/// The kind of [`Envelope::Stream`].
+const STREAM: u8 = 7;
 
 /// One publication in a channel, as its subscribers get it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +72,8 @@ pub enum Envelope<'a> {
     Ask(u64, &'a [u8]),
     /// The answer to the instance that asked: its number, and bytes that the question gives a meaning.
     Answer(u64, &'a [u8]),
+    /// The publications that follow are of a stream, and the first of them is here.
+    Stream(Position),
 }
 
 /// Why bytes from the backplane could not be read.
@@ -74,6 +88,9 @@ pub enum PacketError {
     /// The sender's name is not UTF-8.
     #[error("a packet whose sender has no readable name")]
     Sender,
+    /// A stream cannot have this epoch.
+    #[error("a stream without a readable epoch")]
+    Stream,
     /// A kind of envelope that this broker does not know.
     #[error("an envelope of the unknown kind {0}")]
     Kind(u8),
@@ -98,6 +115,7 @@ impl<'a> Envelope<'a> {
             Self::Everyone(_) => 4,
             Self::Ask(..) => 5,
             Self::Answer(..) => 6,
+            Self::Stream(_) => STREAM,
         };
         out.put_u8(kind);
         let length_at = out.len();
@@ -111,6 +129,10 @@ impl<'a> Envelope<'a> {
             Self::Ask(number, body) | Self::Answer(number, body) => {
                 out.put_u64_le(*number);
                 out.put_slice(body);
+            }
+            Self::Stream(Position { offset, epoch }) => {
+                out.put_u64_le(*offset);
+                out.put_slice(epoch.as_str().as_bytes());
             }
         }
         let length = (out.len() - length_at - 4) as u32;
@@ -131,8 +153,21 @@ impl<'a> Envelope<'a> {
                 let number = u64::from_le_bytes(*number);
                 if kind == 5 { Self::Ask(number, rest) } else { Self::Answer(number, rest) }
             }
+            STREAM => {
+                let (offset, epoch) = body.split_first_chunk::<8>().ok_or(PacketError::Truncated)?;
+                let epoch = std::str::from_utf8(epoch).ok().and_then(StreamEpoch::parse);
+                let epoch = epoch.ok_or(PacketError::Stream)?;
+                Self::Stream(Position { offset: u64::from_le_bytes(*offset), epoch })
+            }
             unknown => return Err(PacketError::Kind(unknown)),
         })
+    }
+
+    /// Reads a single envelope, and nothing behind it.
+    pub fn read_one(bytes: &'a [u8]) -> Result<Self, PacketError> {
+        let mut alone = Packet { instance: "", epoch: Epoch(0), rest: bytes };
+        let envelope = alone.next().ok_or(PacketError::Truncated)?;
+        if alone.rest.is_empty() { envelope } else { Err(PacketError::Truncated) }
     }
 }
 
@@ -161,6 +196,17 @@ impl<'a> Packet<'a> {
     /// Whether this very start of the instance sent it: an echo.
     pub fn is_from(&self, address: &Address) -> bool {
         self.epoch == address.epoch && self.instance == address.instance.as_str()
+    }
+
+    /// The place in the channel's stream of its first publication, if it begins by that: it is passed over.
+    pub fn take_stream(&mut self) -> Option<Position> {
+        let mut ahead = *self;
+        if self.rest.first() != Some(&STREAM) {
+            return None;
+        }
+        let Some(Ok(Envelope::Stream(first))) = ahead.next() else { return None };
+        *self = ahead;
+        Some(first)
     }
 
     /// Who sent it.
@@ -225,6 +271,7 @@ mod tests {
             Envelope::Everyone(Publication { info: b"", tags: b"{}", data: b"2" }),
             Envelope::Ask(9, b"*"),
             Envelope::Answer(9, b"{}"),
+            Envelope::Stream(Position { offset: 7, epoch: StreamEpoch::generate() }),
         ];
         let mut bytes = Vec::new();
         write_header(&address(), &mut bytes);
@@ -235,6 +282,31 @@ mod tests {
         assert!(packet.is_from(&address()));
         assert_eq!(packet.sender(), address());
         assert_eq!(packet.collect::<Result<Vec<_>, _>>().unwrap(), sent);
+    }
+
+    #[test]
+    fn a_packet_of_a_stream_says_where_it_begins() {
+        let first = Position { offset: 7, epoch: StreamEpoch::generate() };
+        let publication = Envelope::Publication(Publication { info: b"", tags: b"", data: b"1" });
+        let mut bytes = Vec::new();
+        write_header(&address(), &mut bytes);
+        let plain = bytes.len();
+        Envelope::Stream(first).write(&mut bytes);
+        publication.write(&mut bytes);
+        let mut packet = Packet::read(&bytes).unwrap();
+        assert_eq!(packet.take_stream(), Some(first));
+        assert_eq!(packet.take_stream(), None);
+        assert_eq!(packet.collect::<Vec<_>>(), [Ok(publication)]);
+        let mut one = Vec::new();
+        publication.write(&mut one);
+        assert_eq!(Envelope::read_one(&one), Ok(publication));
+        one.push(0);
+        assert_eq!(Envelope::read_one(&one), Err(PacketError::Truncated));
+        // No epoch that a stream could have.
+        bytes[plain + 13] = b'-';
+        let mut packet = Packet::read(&bytes).unwrap();
+        assert_eq!(packet.take_stream(), None);
+        assert_eq!(packet.next(), Some(Err(PacketError::Stream)));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use parking_lot::RwLock;
 
 use super::{
-    Ack, Audience, Backplane, Envelope, Health, InstanceRecord, Located, Member, StartError, Unavailable,
+    Ack, Audience, Backplane, Envelope, Filter, Health, InstanceRecord, Keep, Located, Member, Past,
+    Publication, StartError, Unavailable,
 };
 use crate::{
     cluster::Inbound,
@@ -19,6 +20,10 @@ use crate::{
     metrics::Origin,
     registry::ClientRecord,
 };
+
+mod streams;
+
+use streams::{Stream, Streams};
 
 /// What the instances of one process share.
 #[derive(Default)]
@@ -28,6 +33,8 @@ pub struct Memory {
     roles: RwLock<BTreeMap<String, Address>>,
     /// Who is in which channel; like everything here, it ends with the process.
     presence: RwLock<BTreeMap<Channel, BTreeMap<ClientId, Member>>>,
+    /// What is kept of channels with history.
+    streams: Streams,
 }
 
 /// One instance's side of a [`Memory`].
@@ -72,6 +79,38 @@ impl Backplane for MemoryBackplane {
             other.hub.deliver(channel.as_str(), envelope, Origin::Remote);
         }
         ack.done(Ok(()));
+    }
+
+    fn keeps_history(&self) -> bool {
+        true
+    }
+
+    fn publish_kept(&self, channel: &Channel, publication: &Publication<'_>, keep: Keep, ack: Ack) {
+        // Delivered under the stream's lock, so that all instances get what is published in its order.
+        let position = self.memory.streams.with(channel, Some(keep.ttl()), |stream| {
+            let position = stream.append(publication, keep);
+            for instance in self.memory.instances.read().iter() {
+                let is_own = Some(&instance.hub.address) == self.address();
+                let origin = if is_own { Origin::Local } else { Origin::Remote };
+                let publications = std::iter::once(*publication);
+                instance.hub.deliver_kept(channel.as_str(), position, publications, origin);
+            }
+            position
+        });
+        ack.told(Ok(Some(position)));
+    }
+
+    fn history<'a>(
+        &'a self,
+        channel: &'a Channel,
+        filter: Filter,
+    ) -> BoxFuture<'a, Result<Past, Unavailable>> {
+        ready(Ok(self.memory.streams.with(channel, None, |stream| stream.read(filter)))).boxed()
+    }
+
+    fn remove_history<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), Unavailable>> {
+        self.memory.streams.with(channel, None, Stream::clear);
+        ready(Ok(())).boxed()
     }
 
     fn tell(&self, audience: &Audience, envelope: &Envelope<'_>, ack: Ack) {

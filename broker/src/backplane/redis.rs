@@ -11,6 +11,7 @@
 //! | [`lease`] of each instance, and the set of all instances | who lives |
 //! | [`directory`]: a hash for each instance | its clients |
 //! | [`presence`]: a hash for each channel, an index for each instance | who is in a channel |
+//! | [`streams`]: a stream for each channel with history, and a hash that says where it ends | what was published |
 //! | [`roles`]: a lease for each | which instance does what one of them does |
 //!
 //! When an instance dies, another one removes what it left ([`reaper`]).
@@ -27,7 +28,8 @@ use rustls::RootCertStore;
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
-    Ack, Audience, Backplane, Envelope, Health, InstanceRecord, Located, Member, StartError, Unavailable,
+    Ack, Audience, Backplane, Envelope, Filter, Health, InstanceRecord, Keep, Located, Member, Past,
+    Publication, StartError, Unavailable,
 };
 use crate::{
     cluster::Inbound,
@@ -51,6 +53,7 @@ mod receive;
 mod records;
 mod resp;
 mod roles;
+mod streams;
 mod supervise;
 mod wire;
 
@@ -140,6 +143,39 @@ impl Backplane for RedisBackplane {
             core.records.announced(channel, *client);
         }
         core.bus.publish(channel, envelope, ack);
+    }
+
+    fn keeps_history(&self) -> bool {
+        true
+    }
+
+    fn publish_kept(&self, channel: &Channel, publication: &Publication<'_>, keep: Keep, ack: Ack) {
+        match self.core.get() {
+            Some(core) => core.bus.publish_kept(channel, publication, keep, ack),
+            None => ack.done(Ok(())),
+        }
+    }
+
+    fn history<'a>(
+        &'a self,
+        channel: &'a Channel,
+        filter: Filter,
+    ) -> BoxFuture<'a, Result<Past, Unavailable>> {
+        async move {
+            let core = self.core.get().ok_or(Unavailable::Disconnected)?;
+            let commands = core.commands().ok_or(Unavailable::Disconnected)?;
+            streams::read(&commands, &core.keys, channel, filter).await
+        }
+        .boxed()
+    }
+
+    fn remove_history<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), Unavailable>> {
+        async move {
+            let core = self.core.get().ok_or(Unavailable::Disconnected)?;
+            let commands = core.commands().ok_or(Unavailable::Disconnected)?;
+            streams::remove(&commands, &core.keys, channel).await
+        }
+        .boxed()
     }
 
     fn tell(&self, audience: &Audience, envelope: &Envelope<'_>, ack: Ack) {

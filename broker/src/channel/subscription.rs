@@ -53,6 +53,11 @@ impl Subscription {
         self.attempt == attempt
     }
 
+    /// Whether it is one of this topic's.
+    pub(super) fn is_in(&self, topic: &Arc<Topic>) -> bool {
+        self.place.as_ref().is_some_and(|(place, _)| Arc::ptr_eq(place, topic))
+    }
+
     /// What is to be known of it when it ends now.
     pub(super) fn ended(&self, client: &Client) -> Option<Ended> {
         self.place.as_ref().map(|_| Ended { info: self.info(client), announced: self.announced })

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use slab::Slab;
 
-use super::{Announce, Confirm};
+use super::{
+    Announce, Arrival, Confirm, Stream,
+    recovery::Instead,
+    stream::{Flow, Following},
+};
 use crate::{backplane::Unavailable, message::Channel, registry::Client};
 
 /// One channel that local clients are subscribed to.
@@ -13,6 +17,8 @@ pub struct Topic {
     /// Its name.
     pub channel: Channel,
     state: RwLock<TopicState>,
+    /// How its stream is followed, if it has history.
+    pub(super) stream: Option<Box<Stream>>,
 }
 
 #[derive(Default)]
@@ -57,7 +63,7 @@ impl TopicState {
 
 impl Waiting {
     /// After a failure: the client may ask anew.
-    fn give_up(self, channel: &Channel, why: Unavailable) {
+    pub(super) fn give_up(self, channel: &Channel, why: Unavailable) {
         {
             let mut subscriptions = self.client.subscriptions.lock();
             if subscriptions.get(channel).is_some_and(|subscription| subscription.is(self.attempt)) {
@@ -80,36 +86,42 @@ impl Waiting {
     }
 }
 
-/// What is left to do for a client that has been told: its join is told to the others.
-type Announcing = Option<(u64, Announce)>;
-
-fn announce(announcing: impl IntoIterator<Item = (u64, Announce)>) {
-    announcing.into_iter().for_each(|(attempt, announce)| announce(attempt));
+/// What is left to do for a client, outside every lock.
+pub(super) enum Step {
+    /// It is in; its join is told to the others.
+    In(Option<(u64, Announce)>),
+    /// It has left, or asked anew.
+    Unwanted(Waiting),
+    /// What it has missed is to be read first.
+    Reads(Waiting),
+    /// It cannot be let in now.
+    Refused(Waiting),
 }
 
 impl Topic {
     /// A topic that the backplane is being asked for.
-    pub(super) fn opening(channel: Channel) -> Self {
-        Self { channel, state: RwLock::default() }
+    pub(super) fn opening(channel: Channel, stream: Option<Stream>) -> Self {
+        Self { channel, state: RwLock::default(), stream: stream.map(Box::new) }
     }
 
     /// Takes a subscriber in, or lets it wait for the backplane; gives it back when the topic is closed.
     pub(super) fn admit(self: &Arc<Self>, waiting: Waiting) -> Result<(), Waiting> {
+        let mut flow = self.stream.as_ref().map(|stream| stream.lock());
+        if flow.as_ref().is_some_and(|flow| flow.phase == Following::Broken) {
+            return Err(waiting);
+        }
         let mut state = self.state.write();
         match &mut state.phase {
             Phase::Open => {
-                let activated = self.activate(&mut state.subscribers, waiting);
-                drop(state);
-                match activated {
-                    Ok(announcing) => announce(announcing),
-                    Err(unwanted) => unwanted.turn_away(),
-                }
+                let step = self.activate(flow.as_deref_mut(), &mut state.subscribers, waiting);
+                drop((flow, state));
+                self.follow(step);
             }
             Phase::Awaited(queue) => queue.push(waiting),
             Phase::Opening => state.phase = Phase::Awaited(vec![waiting]),
             Phase::Failed(why) => {
                 let why = *why;
-                drop(state);
+                drop((flow, state));
                 waiting.give_up(&self.channel, why);
             }
             Phase::Closed => return Err(waiting),
@@ -119,6 +131,7 @@ impl Topic {
 
     /// The backplane's answer. Whoever is told of a failure has the topic closed, so that the next asks anew.
     pub(super) fn confirmed(self: &Arc<Self>, outcome: Result<(), Unavailable>) {
+        let mut flow = self.stream.as_ref().map(|stream| stream.lock());
         let mut state = self.state.write();
         if matches!(state.phase, Phase::Closed) {
             return;
@@ -127,45 +140,77 @@ impl Topic {
         let Phase::Awaited(queue) = std::mem::replace(&mut state.phase, next) else { return };
         match outcome {
             Ok(()) => {
-                let (mut announcing, mut unwanted) = (Vec::new(), Vec::new());
-                for waiting in queue {
-                    match self.activate(&mut state.subscribers, waiting) {
-                        Ok(one) => announcing.extend(one),
-                        Err(waiting) => unwanted.push(waiting),
-                    }
-                }
-                drop(state);
-                announce(announcing);
-                unwanted.into_iter().for_each(Waiting::turn_away);
+                let mut activate =
+                    |waiting| self.activate(flow.as_deref_mut(), &mut state.subscribers, waiting);
+                let steps: Vec<_> = queue.into_iter().map(&mut activate).collect();
+                drop((flow, state));
+                steps.into_iter().for_each(|step| self.follow(step));
             }
             Err(error) => {
-                drop(state);
+                drop((flow, state));
                 queue.into_iter().for_each(|waiting| waiting.give_up(&self.channel, error));
             }
         }
     }
 
-    /// Under the topic's lock: the client enters and is told, and no publication can come before that. Gives back
-    /// a client that has left, or asked anew.
+    /// Does what is left to do. Called outside every lock.
+    pub(super) fn follow(self: &Arc<Self>, step: Step) {
+        match step {
+            Step::In(None) => {}
+            Step::In(Some((attempt, announce))) => announce(attempt),
+            Step::Unwanted(waiting) => waiting.turn_away(),
+            Step::Reads(waiting) => drop(tokio::spawn(self.clone().recover(waiting))),
+            Step::Refused(waiting) => waiting.give_up(&self.channel, Unavailable::Disconnected),
+        }
+    }
+
+    /// Under the topic's lock, and that of its flow: lets the client in, unless the stream is to be read first.
     fn activate(
+        self: &Arc<Self>,
+        flow: Option<&mut Flow>,
+        subscribers: &mut Slab<Arc<Client>>,
+        waiting: Waiting,
+    ) -> Step {
+        let arrival = match (flow, &waiting.confirm.stream) {
+            (Some(flow), Some(joining)) => match flow.arrive(joining) {
+                Ok(arrival) => Some(Box::new(arrival)),
+                Err(Instead::Read) => {
+                    flow.readers += 1;
+                    return Step::Reads(waiting);
+                }
+                Err(Instead::Refuse) => return Step::Refused(waiting),
+            },
+            _ => None,
+        };
+        self.enter(subscribers, waiting, arrival)
+    }
+
+    /// Lets a client in that has read the stream. Called under the lock of the topic's flow.
+    pub(super) fn enter_at(self: &Arc<Self>, waiting: Waiting, arrival: Arrival) -> Step {
+        self.enter(&mut self.state.write().subscribers, waiting, Some(Box::new(arrival)))
+    }
+
+    /// Under the topic's lock: the client enters and is told, and no publication can come before that.
+    fn enter(
         self: &Arc<Self>,
         subscribers: &mut Slab<Arc<Client>>,
         waiting: Waiting,
-    ) -> Result<Announcing, Waiting> {
+        arrival: Option<Box<Arrival>>,
+    ) -> Step {
         let client = waiting.client.clone();
         let mut subscriptions = client.subscriptions.lock();
         let subscription = subscriptions.get_mut(&self.channel);
         let Some(subscription) = subscription.filter(|subscription| subscription.is(waiting.attempt)) else {
-            return Err(waiting);
+            return Step::Unwanted(waiting);
         };
-        let Confirm { tell, then } = waiting.confirm;
+        let Confirm { tell, then, .. } = waiting.confirm;
         let entrance = then.unwrap_or_default();
         if let Some(enter) = entrance.enter {
             enter();
         }
-        tell(Ok(()));
+        tell(Ok(arrival));
         subscription.confirm(self.clone(), subscribers.insert(waiting.client));
-        Ok(entrance.announce.map(|announce| (waiting.attempt, announce)))
+        Step::In(entrance.announce.map(|announce| (waiting.attempt, announce)))
     }
 
     /// Takes a subscriber out; whether it was the last.
@@ -177,13 +222,28 @@ impl Topic {
 
     /// Closes when nobody is subscribed or waits; whether it is closed now, and who had left while it waited.
     pub(super) fn close_if_unused(&self) -> (Vec<Waiting>, bool) {
+        let flow = self.stream.as_ref().map(|stream| stream.lock());
+        let is_read = flow.as_ref().is_some_and(|flow| flow.readers > 0);
         let mut state = self.state.write();
         let unwanted = state.take_unwanted(&self.channel);
-        let unused = state.subscribers.is_empty() && !matches!(state.phase, Phase::Awaited(_));
+        let unused = !is_read && state.subscribers.is_empty() && !matches!(state.phase, Phase::Awaited(_));
         if unused {
             state.phase = Phase::Closed;
         }
         (unwanted, unused)
+    }
+
+    /// Takes nobody in any more; who waits to be.
+    pub(super) fn close(&self) -> Vec<Waiting> {
+        match std::mem::replace(&mut self.state.write().phase, Phase::Closed) {
+            Phase::Awaited(queue) => queue,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether it takes nobody in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state.read().phase, Phase::Closed)
     }
 
     /// Calls `visit` for each subscriber.
@@ -210,7 +270,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        channel::{SubscribeError, Subscription},
+        channel::{Entered, Subscription},
         codec::centrifuge::JsonOverWebSocket,
         endpoint::{EndpointKind, Outbox},
         message::ClientId,
@@ -224,26 +284,30 @@ mod tests {
 
     #[test]
     fn who_left_before_the_confirmation_is_answered_and_not_subscribed() {
-        let topic = Arc::new(Topic::opening(Channel::trusted("room")));
+        let topic = Arc::new(Topic::opening(Channel::trusted("room"), None));
         let (stays, leaves) = (client(), client());
         let told = Arc::new(Mutex::new(Vec::new()));
         for (attempt, client) in [(1, &stays), (2, &leaves)] {
             client.ask_for(&topic.channel, 10, Subscription::asked(attempt, None)).unwrap();
             let (told, of_topic) = (told.clone(), topic.clone());
-            let tell = Box::new(move |outcome: Result<(), SubscribeError>| {
+            let tell = Box::new(move |outcome: Entered| {
                 // Whoever is told of a failure looks at the channel again.
                 if outcome.is_err() {
                     of_topic.close_if_unused();
                 }
                 told.lock().push((attempt, outcome));
             });
-            let waiting = Waiting { client: client.clone(), attempt, confirm: Confirm { tell, then: None } };
+            let waiting = Waiting {
+                client: client.clone(),
+                attempt,
+                confirm: Confirm { tell, then: None, stream: None },
+            };
             assert!(topic.admit(waiting).is_ok());
         }
         // The unsubscribe is half done when the confirmation comes.
         leaves.subscriptions.lock().remove(&topic.channel);
         topic.confirmed(Ok(()));
-        assert_eq!(*told.lock(), [(1, Ok(())), (2, Err(Unavailable::Closed.into()))]);
+        assert_eq!(*told.lock(), [(1, Ok(None)), (2, Err(Unavailable::Closed.into()))]);
         assert_eq!(topic.len(), 1);
     }
 }

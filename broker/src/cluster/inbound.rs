@@ -57,7 +57,9 @@ impl Inbound {
             }
             Envelope::Ask(number, question) => self.asked(from, *number, question),
             Envelope::Answer(number, answer) => self.asks.answered(from, *number, answer),
-            Envelope::Publication(_) | Envelope::Join(..) | Envelope::Leave(..) => false,
+            Envelope::Publication(_) | Envelope::Join(..) | Envelope::Leave(..) | Envelope::Stream(_) => {
+                false
+            }
         };
         if !known {
             self.hub.metrics.envelopes_dropped.inc(EnvelopeDrop::NoTarget);

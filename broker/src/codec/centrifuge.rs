@@ -8,10 +8,11 @@ mod push;
 mod reply;
 
 pub use command::{
-    Command, Commands, Connect, OfChannel, Publish, Refresh, Request, Rpc, Send, SubRefresh, Subscribe,
+    Command, Commands, Connect, History, OfChannel, Publish, Refresh, Request, Rpc, Send, Since, SubRefresh,
+    Subscribe,
 };
-pub use push::{JsonLines, JsonOverWebSocket, write_push};
-pub use reply::Reply;
+pub use push::{JsonLines, JsonOverWebSocket, write_publication, write_push};
+pub use reply::{Reply, write_subscribed};
 
 /// Appends a text as a JSON string.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {

@@ -6,9 +6,9 @@ use std::io::Write;
 
 use super::{
     Encoder, Push,
-    centrifuge::{write_push, write_string},
+    centrifuge::{write_push, write_string, write_subscribed},
 };
-use crate::{endpoint::Farewell, hooks::Refusal, message::ClientId};
+use crate::{channel::Arrival, endpoint::Farewell, hooks::Refusal, message::ClientId};
 
 /// The push that says nothing but that the server is there.
 pub const PING: &[u8] = b"data: {}\n\n";
@@ -38,8 +38,11 @@ pub struct Connect<'a> {
     /// Seconds between pings.
     pub ping: u64,
     /// What became of each channel that it asked for.
-    pub channels: &'a [(String, Result<(), Refusal>)],
+    pub channels: &'a [(String, Subscribed)],
 }
+
+/// What became of a channel that a client asked for; with where it stands in the channel's stream, if it has history.
+pub type Subscribed = Result<Option<Box<Arrival>>, Refusal>;
 
 /// Appends the first event. `retry` is how many milliseconds the client is to wait before it comes back, should the
 /// connection break.
@@ -52,11 +55,13 @@ fn try_write_connect(connect: &Connect<'_>, retry: u32, out: &mut Vec<u8>) -> st
     let (client, version) = (connect.client, env!("CARGO_PKG_VERSION"));
     write!(out, "retry: {retry}\ndata: ")?;
     write!(out, r#"{{"connect":{{"client":"{client}","version":"{version}","subs":{{"#)?;
-    let subscribed = connect.channels.iter().filter(|(_, outcome)| outcome.is_ok());
-    for (index, (channel, _)) in subscribed.enumerate() {
+    let subscribed =
+        connect.channels.iter().filter_map(|(channel, outcome)| Some((channel, outcome.as_ref().ok()?)));
+    for (index, (channel, arrival)) in subscribed.enumerate() {
         comma(index, out);
         write_string(channel, out);
-        out.extend_from_slice(b":{}");
+        out.push(b':');
+        write_subscribed(None, arrival.as_deref().unwrap_or(&Arrival::Unpositioned), out);
     }
     let ping = connect.ping;
     write!(out, r#"}},"ping":{ping},"node":"#)?;
@@ -128,7 +133,7 @@ mod tests {
         let publication = Publication { data: br#"{"n":[1]}"#, info: br#"{"user":"a"}"#, tags: b"" };
         for (push, expected) in [
             (
-                Push::Publication(&channel, publication),
+                Push::Publication(&channel, publication, None),
                 json!({"channel": "news", "pub": {"data": {"n": [1]}, "info": {"user": "a"}}}),
             ),
             (
@@ -152,7 +157,7 @@ mod tests {
     fn the_first_event_tells_what_became_of_each_channel() {
         let client = ClientId::generate();
         let connect = |channels: &[(&str, Result<(), ErrorCode>)]| {
-            let outcome = |outcome: &Result<(), ErrorCode>| outcome.map_err(Refusal::from);
+            let outcome = |outcome: &Result<(), ErrorCode>| outcome.map(|()| None).map_err(Refusal::from);
             let channels: Vec<_> =
                 channels.iter().map(|(channel, told)| (channel.to_string(), outcome(told))).collect();
             let mut out = Vec::new();

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use super::limits::Rate;
 use super::place::Problem;
 
@@ -45,6 +46,9 @@ pub struct Namespace {
     /// How many messages each client may send into these channels.
     #[serde(default)]
     pub rate: Rate,
+    /// What is kept of what is published.
+    #[serde(default)]
+    pub history: History,
 }
 
 impl Namespace {
@@ -63,6 +67,7 @@ impl Namespace {
             presence: Access::default(),
             join_leave: false,
             rate: Rate::default(),
+            history: History::default(),
         }
     }
 }
@@ -80,7 +85,7 @@ pub enum Subscribe {
     Nobody,
 }
 
-/// Which clients may publish, or see presence.
+/// Which clients may publish, see presence, or read history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
@@ -104,6 +109,7 @@ impl Channels {
         let mut seen = HashSet::new();
         for (i, namespace) in self.namespaces.iter().enumerate() {
             namespace.rate.check(&format!("channels.namespaces[{i}].rate"), problems);
+            namespace.history.check(&format!("channels.namespaces[{i}].history"), problems);
             let name = &namespace.name;
             let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             if name.len() > LONGEST || !name.chars().all(valid) {

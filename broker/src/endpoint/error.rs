@@ -33,6 +33,8 @@ pub enum ErrorCode {
     NotAvailable,
     /// The token has expired: get a new one.
     TokenExpired,
+    /// The position is not in the channel's stream, or not any more.
+    UnrecoverablePosition,
     /// More at once than the broker takes.
     TooManyRequests,
     /// A middleware has stopped the message for now, and counted that.
@@ -148,6 +150,7 @@ impl ErrorCode {
             Self::NotAvailable => 108,
             Self::TokenExpired => 109,
             Self::TooManyRequests | Self::Postponed => 111,
+            Self::UnrecoverablePosition => 112,
         }
     }
 
@@ -165,6 +168,7 @@ impl ErrorCode {
             Self::NotAvailable => "not available",
             Self::TokenExpired => "token expired",
             Self::TooManyRequests | Self::Postponed => "too many requests",
+            Self::UnrecoverablePosition => "unrecoverable position",
         }
     }
 
@@ -192,6 +196,7 @@ impl ErrorCode {
             Self::NotAvailable => Rejection::NotAvailable,
             Self::TokenExpired => Rejection::ExpiredToken,
             Self::TooManyRequests => Rejection::TooManyRequests,
+            Self::UnrecoverablePosition => Rejection::UnrecoverablePosition,
         })
     }
 }

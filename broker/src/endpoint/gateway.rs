@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     auth::{Action, AuthError, Authenticator, Caller, Grant, Identity, Namespaces, permit},
-    backplane::{Ack, Backplane, Envelope, Member},
-    channel::{Confirm, Entrance, SubscribeError, Terms},
+    backplane::{Ack, Backplane, Envelope},
+    channel::{Arrival, Confirm, Ended, Entered, Recover, SubscribeError},
     clock::now_ms,
     codec::Encoder,
     config::{Limits, Namespace},
@@ -34,11 +34,13 @@ use crate::{
 };
 
 mod asks;
+mod entrance;
+mod history;
 mod info;
 mod orders;
 
 pub use asks::{End, Greeting};
-use info::{describe, with_chan_info};
+use info::describe;
 
 /// Whether clients are let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +202,8 @@ impl Gateway {
     }
 
     /// Subscribes a client, of whom `info` may say more in the channel than its token. `tell` is called once with the
-    /// outcome; after a success nothing that is published from then on is missed. Returns when the token expires, in
+    /// outcome; after a success nothing that is published from then on is missed, nor, in a channel with history, what
+    /// it is to recover, if it is there. Returns when the token expires, in
     /// seconds since 1970, however the subscribing ends: what counts is [`Client::first_expiry`] when that time has
     /// come.
     pub fn subscribe(
@@ -209,7 +212,8 @@ impl Gateway {
         channel: &str,
         token: &str,
         info: Option<Bytes>,
-        tell: impl FnOnce(Result<(), ErrorCode>) + Send + Sync + 'static,
+        recover: Option<Recover>,
+        tell: impl FnOnce(Result<Option<Box<Arrival>>, ErrorCode>) + Send + Sync + 'static,
     ) -> Option<u64> {
         let (channel, namespace, mut grant) = match self.may_subscribe(client, channel, token) {
             Ok(admitted) => admitted,
@@ -222,7 +226,7 @@ impl Gateway {
         if info.is_some() {
             grant = Some(Grant { info, expires_at });
         }
-        self.enter(client, channel, namespace, grant, tell);
+        self.enter(client, channel, namespace, (grant, recover), tell);
         expires_at
     }
 
@@ -232,20 +236,25 @@ impl Gateway {
         client: &Arc<Client>,
         channel: Channel,
         namespace: &Namespace,
-        grant: Option<Grant>,
-        tell: impl FnOnce(Result<(), ErrorCode>) + Send + Sync + 'static,
+        (grant, recover): (Option<Grant>, Option<Recover>),
+        tell: impl FnOnce(Result<Option<Box<Arrival>>, ErrorCode>) + Send + Sync + 'static,
     ) {
         let then = self.entrance(client, &channel, namespace, grant);
+        let stream = self.joining(namespace, recover);
         let tell = {
             let (gateway, channel) = (self.clone(), channel.clone());
-            move |outcome| {
-                if let Err(SubscribeError::Unavailable(_)) = outcome {
-                    gateway.hub.channels.close_if_unused(&channel, &*gateway.backplane);
+            move |outcome: Entered| {
+                match &outcome {
+                    Ok(arrival) => gateway.count_recovery(arrival.as_deref()),
+                    Err(SubscribeError::Unavailable(_)) => {
+                        gateway.hub.channels.close_if_unused(&channel, &*gateway.backplane);
+                    }
+                    Err(_) => {}
                 }
                 tell(outcome.map_err(ErrorCode::from));
             }
         };
-        let confirm = Confirm { tell: Box::new(tell), then };
+        let confirm = Confirm { tell: Box::new(tell), then, stream };
         let limit = self.limits.channels_per_client;
         self.hub.channels.subscribe(client, &channel, limit, &*self.backplane, confirm);
     }
@@ -275,40 +284,6 @@ impl Gateway {
         Ok((channel, namespace, grant))
     }
 
-    /// What a subscription brings beside the client's own messages; nothing where nobody sees who is there, and no
-    /// token says anything.
-    fn entrance(
-        self: &Arc<Self>,
-        client: &Arc<Client>,
-        channel: &Channel,
-        namespace: &Namespace,
-        grant: Option<Grant>,
-    ) -> Option<Entrance> {
-        let terms = grant.map(|Grant { info, expires_at }| Terms {
-            info: info.map(|chan_info| with_chan_info(&client.info, &chan_info)),
-            expires_at,
-        });
-        if terms.is_none() && !namespace.tracks_presence() {
-            return None;
-        }
-        let info = terms.as_ref().and_then(|terms| terms.info.as_ref()).unwrap_or(&client.info).clone();
-        let mut entrance = Entrance { terms, ..Entrance::default() };
-        if namespace.tracks_presence() {
-            let (gateway, channel) = (self.clone(), channel.clone());
-            let member = Member { client: client.id, info: info.clone() };
-            entrance.enter = Some(Box::new(move || gateway.backplane.enter(&channel, member)));
-        }
-        if namespace.join_leave {
-            let (gateway, client, channel) = (self.clone(), client.clone(), channel.clone());
-            entrance.announce = Some(Box::new(move |attempt| {
-                client.announce(&channel, attempt, || {
-                    gateway.tell(&channel, &Envelope::Join(client.id, &info))
-                });
-            }));
-        }
-        Some(entrance)
-    }
-
     /// Tells all subscribers, here and elsewhere.
     fn tell(&self, channel: &Channel, envelope: &Envelope<'_>) {
         self.backplane.publish(channel, envelope, Ack::ignore());
@@ -317,11 +292,17 @@ impl Gateway {
 
     /// Ends a subscription; ending one that does not exist is no error.
     pub fn unsubscribe(&self, client: &Client, channel: &Channel) {
-        let Some(ended) = self.hub.channels.unsubscribe(client, channel, &*self.backplane) else { return };
+        if let Some(ended) = self.hub.channels.unsubscribe(client, channel, &*self.backplane) {
+            self.has_left(client, channel, &ended);
+        }
+    }
+
+    /// Tells the others that a client is no longer subscribed.
+    fn has_left(&self, client: &Client, channel: &Channel, ended: &Ended) {
         if self.namespace(channel).is_ok_and(Namespace::tracks_presence) {
             self.backplane.leave(channel, client.id);
         }
-        client.announce_end(&ended, || self.tell(channel, &Envelope::Leave(client.id, &ended.info)));
+        client.announce_end(ended, || self.tell(channel, &Envelope::Leave(client.id, &ended.info)));
     }
 
     /// The channel, if its rules let the client do this in it, and what others may know of the client there.

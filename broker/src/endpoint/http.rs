@@ -28,6 +28,7 @@ use crate::{
 mod batch;
 mod channels;
 mod clients;
+mod history;
 mod openapi;
 mod publish;
 mod subscriptions;
@@ -35,6 +36,7 @@ mod subscriptions;
 use batch::Batch;
 use channels::{Channels, Info, Presence, PresenceStats};
 use clients::{Clients, Disconnect, Note};
+use history::{History, HistoryRemove};
 use publish::{Broadcast, Publish, Send};
 use subscriptions::{Subscribe, Unsubscribe};
 
@@ -78,6 +80,8 @@ pub fn router(path: &str, gateway: Arc<Gateway>, keys: ApiKeys) -> Router {
         .route("/info", post(handle::<Info>))
         .route("/presence", post(handle::<Presence>))
         .route("/presence_stats", post(handle::<PresenceStats>))
+        .route("/history", post(handle::<History>))
+        .route("/history_remove", post(handle::<HistoryRemove>))
         .route("/clients", post(handle::<Clients>))
         .route("/subscribe", post(handle::<Subscribe>))
         .route("/unsubscribe", post(handle::<Unsubscribe>))
@@ -160,6 +164,8 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     body::<Info>(bytes);
     body::<Presence>(bytes);
     body::<PresenceStats>(bytes);
+    body::<History>(bytes);
+    body::<HistoryRemove>(bytes);
     body::<Clients>(bytes);
     body::<Subscribe>(bytes);
     body::<Unsubscribe>(bytes);

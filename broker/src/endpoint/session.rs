@@ -8,6 +8,7 @@ use super::{Disconnect, ErrorCode, Gateway, Greeting, Outbox, Refusal};
 use crate::{
     auth::{AuthError, Identity},
     backplane::{Ack, Member, count},
+    channel::{Recover, Since},
     clock::now_ms,
     codec::centrifuge::{Command, Connect, Reply, Request, Rpc, Subscribe, single_line},
     message::ClientId,
@@ -17,6 +18,7 @@ use crate::{
 
 mod asking;
 mod expiry;
+mod history;
 mod service;
 
 use asking::Asking;
@@ -173,7 +175,7 @@ impl Session {
                     return Ok(());
                 }
                 Some(hook) => self
-                    .ask_to_subscribe(hook, client, id, subscribe)
+                    .ask_to_subscribe(hook, client, id, *subscribe)
                     .map(|pending| self.asking.get_or_insert_default().ask(pending)),
             },
             Request::Unsubscribe(unsubscribe) => {
@@ -213,7 +215,7 @@ impl Session {
                 .sub_refresh(client, id, &refresh)
                 .map(|expiry| self.expiry = expiry)
                 .map_err(Refusal::from),
-            Request::NotOffered(_) => Err(ErrorCode::NotAvailable.into()),
+            Request::History(history) => self.history(client, id, &history),
             Request::Unknown => Err(ErrorCode::MethodNotFound.into()),
             Request::Pong | Request::Connect(_) => unreachable!("handled above"),
         };
@@ -301,8 +303,16 @@ impl Session {
         let (outbox, service) = (self.outbox.clone(), self.service.clone());
         let (channel, token) = (&*subscribe.channel, &*subscribe.token);
         let expires_at = self.end_of_grant(client, channel, token);
-        self.gateway().subscribe(client, channel, token, info, move |outcome| match outcome {
-            Ok(()) => service.answer(&outbox, id, &Reply::Subscribe { ttl: ttl(expires_at) }),
+        let recover = subscribe.recover.then(|| Recover {
+            since: Since::new(subscribe.offset, &subscribe.epoch),
+            // Half of what a reply may be: what comes right behind it has to have room too.
+            room: outbox.limit().min(service.settings.reply_size) / 2,
+        });
+        self.gateway().subscribe(client, channel, token, info, recover, move |outcome| match outcome {
+            Ok(arrival) => {
+                let reply = Reply::Subscribe { ttl: ttl(expires_at), arrival: arrival.as_deref() };
+                service.answer(&outbox, id, &reply);
+            }
             Err(error) => service.refuse(&outbox, id, error),
         })
     }

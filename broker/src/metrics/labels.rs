@@ -97,6 +97,10 @@ label! {
         Presence = "presence",
         /// How many are in a channel.
         PresenceStats = "presence_stats",
+        /// What was published in a channel.
+        History = "history",
+        /// The end of what is kept of a channel.
+        HistoryRemove = "history_remove",
         /// A note about a client.
         Note = "note",
         /// Several of these.
@@ -165,6 +169,8 @@ label! {
         ChannelLimit = "channel_limit",
         /// Known, but not offered here.
         NotAvailable = "not_available",
+        /// A position that the channel's stream does not have, or no more.
+        UnrecoverablePosition = "unrecoverable_position",
         /// More questions at once than the broker takes.
         TooManyRequests = "too_many_requests",
         /// The backplane could not do its part.
@@ -209,6 +215,7 @@ impl Rejection {
             | Self::NotSubscribed
             | Self::ChannelLimit
             | Self::NotAvailable
+            | Self::UnrecoverablePosition
             | Self::TooManyRequests
             | Self::Unavailable => "router",
             Self::Middleware | Self::RateLimit => "middleware",
@@ -231,6 +238,8 @@ label! {
         QueueFull = "queue_full",
         /// The instance is shutting down.
         Closed = "closed",
+        /// The connection was lost while the message was under way to a stream: it may be there.
+        Uncertain = "uncertain",
     }
 }
 
@@ -242,6 +251,7 @@ impl From<Unavailable> for PublishFailure {
             Unavailable::Refused => Self::Refused,
             Unavailable::QueueFull => Self::QueueFull,
             Unavailable::Closed => Self::Closed,
+            Unavailable::Uncertain => Self::Uncertain,
         }
     }
 }
@@ -339,6 +349,8 @@ label! {
         Directory = "directory",
         /// Who is in a channel.
         Presence = "presence",
+        /// What was published in a channel.
+        History = "history",
     }
 }
 

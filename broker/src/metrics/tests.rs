@@ -107,6 +107,7 @@ fn no_label_can_grow_with_clients_or_channels() {
         .flat_map(|family| family.get_metric().to_vec())
         .flat_map(|metric| metric.get_label().iter().map(|l| l.name().to_owned()).collect::<Vec<_>>())
         .collect();
-    let closed = ["command", "direction", "endpoint", "origin", "reason", "source", "stage", "version"];
+    let closed =
+        ["command", "direction", "endpoint", "origin", "outcome", "reason", "source", "stage", "version"];
     assert_eq!(labels, closed.iter().map(ToString::to_string).collect());
 }

@@ -13,7 +13,7 @@ use switchboard::{
     registry::ClientRecord,
 };
 
-use crate::support::{Broker, OPEN};
+use crate::support::{Broker, OPEN, config};
 
 /// Answers everything with an error, at once. Listening goes well when `listens` says so.
 struct Broken {
@@ -118,6 +118,15 @@ async fn local_delivery_goes_on_and_the_publisher_is_told() {
     assert_eq!(ann.publication("room").await, 2);
     assert_eq!(broker.admin("GET", "/healthz").await.json()["status"], "degraded");
     assert_eq!(broker.admin("GET", "/readyz").await.status, 200, "it takes clients");
+}
+
+#[tokio::test]
+async fn a_backplane_without_history_is_no_place_for_it() {
+    let yaml = format!("{OPEN}channels: {{namespaces: [{{name: \"\", history: {{size: 10}}}}]}}\n");
+    let backplane = Arc::new(Broken { listens: true });
+    let started = switchboard::Broker::builder().settings(config(&yaml)).backplane(backplane).start().await;
+    let refused = started.err().expect("it does not start").to_string();
+    assert!(refused.contains("this backplane keeps none"), "{refused}");
 }
 
 #[tokio::test]

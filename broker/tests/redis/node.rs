@@ -11,7 +11,7 @@ use switchboard::{
     backplane::{
         Ack, Backplane, Envelope, Member, Publication, StartError, Unavailable, redis::RedisBackplane,
     },
-    channel::Confirm,
+    channel::{Arrival, Confirm},
     cluster::Cluster,
     codec::{Encoder, Push},
     config,
@@ -109,12 +109,12 @@ impl Node {
     pub(super) fn ask_to_subscribe(&self, name: &str) -> (Subscriber, oneshot::Receiver<()>) {
         let client = self.client("");
         let (confirmed, confirmation) = oneshot::channel();
-        let tell = Box::new(move |outcome: Result<(), _>| {
+        let tell = Box::new(move |outcome: Result<Option<Box<Arrival>>, _>| {
             if outcome.is_ok() {
                 let _ = confirmed.send(());
             }
         });
-        let confirm = Confirm { tell, then: None };
+        let confirm = Confirm { tell, then: None, stream: None };
         self.hub.channels.subscribe(&client, &channel(name), 100, &*self.backplane, confirm);
         (Subscriber { client, channel: channel(name), read: Mutex::default() }, confirmation)
     }
@@ -199,11 +199,11 @@ struct Lines;
 impl Encoder for Lines {
     fn encode(&self, push: &Push<'_>, out: &mut Vec<u8>) {
         match push {
-            Push::Publication(_, publication) => out.extend_from_slice(publication.data),
+            Push::Publication(_, publication, _) => out.extend_from_slice(publication.data),
             Push::Join(_, client, _) => out.extend_from_slice(format!("join {client}").as_bytes()),
             Push::Message(message) => out.extend_from_slice(message.data),
             Push::Leave(_, client, _) => out.extend_from_slice(format!("leave {client}").as_bytes()),
-            Push::Subscribe(channel) | Push::Unsubscribe(channel, _) => {
+            Push::Subscribe(channel, _) | Push::Unsubscribe(channel, _) => {
                 out.extend_from_slice(channel.as_str().as_bytes())
             }
         }

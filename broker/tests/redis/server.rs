@@ -69,7 +69,7 @@ impl Server {
         }
     }
 
-    /// Starts it, on the port that it always had and with nothing stored.
+    /// Starts it, on the port that it always had and with nothing stored but what it was to [keep](Self::keep).
     pub(super) async fn run(&mut self) {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
@@ -98,6 +98,18 @@ impl Server {
             process.kill().unwrap();
             process.wait().unwrap();
         }
+    }
+
+    /// Has it write down what it has, for when it runs again.
+    pub(super) async fn keep(&self) {
+        let _: () = self.ask("SAVE").await;
+    }
+
+    /// Has it run a script.
+    pub(super) async fn eval(&self, script: &str, keys: &[String]) {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(script).arg(keys.len()).arg(keys);
+        let _: () = eval.query_async(&mut self.connection().await).await.unwrap();
     }
 
     /// Makes it stand still, with its connections open.

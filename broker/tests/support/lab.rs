@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use switchboard::{
-    auth::{Authenticator, Namespaces},
+    auth::{Authenticator, Histories, Namespaces},
     backplane::{Backplane, memory::MemoryBackplane},
     cluster::Cluster,
     codec::{
@@ -54,7 +54,7 @@ impl Lab {
         let (cluster, inbound) = Cluster::new(hub, backplane.clone(), logic.clone());
         backplane.start(inbound).await.unwrap();
         let gateway = Arc::new(Gateway::new(
-            Pipeline::new(receive, Chain::default(), cluster, logic),
+            Pipeline::new(receive, Chain::default(), cluster, logic, Histories::new(&config.channels)),
             Authenticator::new(&config.auth, config.auth.jwt.read_keys().unwrap().set),
             Namespaces::new(&config.channels),
             config.limits.clone(),

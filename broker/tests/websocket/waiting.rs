@@ -189,7 +189,7 @@ async fn who_left_before_the_others_heard_of_it_never_joined() {
 async fn who_left_and_came_again_joins_once() {
     let heard = heard_of_the_second(|lab, second| {
         lab.gateway.unsubscribe(second, &room());
-        let _ = lab.gateway.subscribe(second, "room", "", None, |outcome| outcome.unwrap());
+        let _ = lab.gateway.subscribe(second, "room", "", None, None, |outcome| drop(outcome.unwrap()));
     })
     .await;
     assert_eq!(heard, ["join"]);
@@ -201,7 +201,7 @@ async fn who_is_told_that_it_is_subscribed_is_present() {
     let (_client, here) = connect(&lab, "").await;
     let present = Arc::new(Mutex::new(Vec::new()));
     let (seen, backplane) = (present.clone(), held.clone());
-    let _ = lab.gateway.subscribe(&here, "room", "", None, move |outcome| {
+    let _ = lab.gateway.subscribe(&here, "room", "", None, None, move |outcome| {
         outcome.unwrap();
         seen.lock().extend(backplane.presence(&room()).now_or_never().unwrap().unwrap());
     });

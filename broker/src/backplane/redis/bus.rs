@@ -13,17 +13,18 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{connect::Failure, keys::Keys, wire::Wire};
 use crate::{
-    backplane::{ANSWER_WITHIN, Ack, Envelope, Unavailable, envelope::write_header},
+    backplane::{ANSWER_WITHIN, Ack, Envelope, Keep, Publication, Unavailable, envelope::write_header},
     message::{Address, Channel},
     metrics::Metrics,
 };
 
+mod append;
 mod batch;
 mod flight;
 #[cfg(test)]
 mod tests;
 
-use batch::{Batch, KEPT_PACKETS, PACKET_LIMIT, count_dropped};
+use batch::{Batch, KEPT_PACKETS, KeptPacket, Packet, count_dropped};
 use flight::Flight;
 
 /// Bytes that may wait to be sent. Past it a publish is refused.
@@ -85,26 +86,54 @@ impl Bus {
 
     /// Publishes in a channel.
     pub(super) fn publish(&self, channel: &Channel, envelope: &Envelope<'_>, ack: Ack) {
+        self.append(channel, envelope, None, ack);
+    }
+
+    /// Publishes in a channel, and appends to its stream.
+    pub(super) fn publish_kept(
+        &self,
+        channel: &Channel,
+        publication: &Publication<'_>,
+        keep: Keep,
+        ack: Ack,
+    ) {
+        self.append(channel, &Envelope::Publication(*publication), Some(keep), ack);
+    }
+
+    fn append(&self, channel: &Channel, envelope: &Envelope<'_>, keep: Option<Keep>, ack: Ack) {
         let Some((mut state, ack)) = self.admit(ack, QUEUE_LIMIT) else { return };
         let State { batch, open, queued, .. } = &mut *state;
         let first = batch.used == 0;
-        let slot = match open.get(channel) {
+        // What is kept has packets of its own. Another one is begun wherever the kind changes, for the order.
+        let slot = open.get(channel).filter(|slot| batch.packets[**slot].keep() == keep);
+        let slot = match slot {
             Some(slot) => *slot,
             None => {
                 let slot = batch.start(&self.header, queued, |name| self.keys.write_channel(channel, name));
+                if let Some(keep) = keep {
+                    self.begin_stream(channel, keep, &mut batch.packets[slot]);
+                }
                 open.insert(channel.clone(), slot);
                 slot
             }
         };
         let packet = &mut batch.packets[slot];
         packet.push(envelope, ack, queued);
-        if packet.body.len() >= PACKET_LIMIT {
+        if packet.is_full() {
             open.remove(channel);
         }
         drop(state);
         if first {
             self.wake.notify_one();
         }
+    }
+
+    fn begin_stream(&self, channel: &Channel, keep: Keep, packet: &mut Packet) {
+        let (mut position, mut stream) = (Vec::new(), Vec::new());
+        self.keys.write_position(channel, &mut position);
+        self.keys.write_stream(channel, &mut stream);
+        let ends = vec![packet.body.len()];
+        packet.kept = Some(Box::new(KeptPacket { keep, position, stream, ends }));
     }
 
     /// Publishes an envelope under a pub/sub name that is no channel's.
@@ -210,12 +239,15 @@ impl Bus {
         let watchdog = tokio::time::sleep(ANSWER_WITHIN);
         tokio::pin!(watchdog);
         loop {
-            while flight.batches.len() < BATCHES_IN_FLIGHT && self.take(&mut flight.batch) {
+            if let Err(failure) = flight.send_again(&mut wire).await {
+                return failure;
+            }
+            while flight.may_depart() && self.take(&mut flight.batch) {
                 if let Err(failure) = self.write(&mut wire, &mut flight).await {
                     return failure;
                 }
             }
-            let (idle, full) = (flight.batches.is_empty(), flight.batches.len() >= BATCHES_IN_FLIGHT);
+            let (idle, full) = (flight.batches.is_empty(), !flight.may_depart());
             tokio::select! {
                 biased;
                 read = wire.read() => {

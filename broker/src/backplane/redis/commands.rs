@@ -27,6 +27,7 @@ pub(super) struct Commands {
 pub(super) struct Failed {
     /// What whoever asked is told.
     pub(super) why: Unavailable,
+    unknown_script: bool,
     text: String,
 }
 
@@ -52,7 +53,13 @@ impl Failed {
             error if error.code() == Some("READONLY") => Unavailable::Disconnected,
             _ => Unavailable::Refused,
         };
-        Self { why, text: format!("{} failed: {error}", what.as_str()) }
+        let unknown_script = error.code() == Some("NOSCRIPT");
+        Self { why, unknown_script, text: format!("{} failed: {error}", what.as_str()) }
+    }
+
+    /// Whether the server does not have the script that was to be run.
+    pub(super) fn is_unknown_script(&self) -> bool {
+        self.unknown_script
     }
 
     /// Whether the server is there and said no: a new connection would not help.

@@ -37,6 +37,18 @@ impl Keys {
         format!("{}{channel}}}:presence", self.channel)
     }
 
+    /// Where the channel's stream ends: a hash of its epoch and the number of its last message.
+    pub(super) fn write_position(&self, channel: &Channel, out: &mut Vec<u8>) {
+        self.write_channel(channel, out);
+        out.extend_from_slice(b":position");
+    }
+
+    /// The channel's stream.
+    pub(super) fn write_stream(&self, channel: &Channel, out: &mut Vec<u8>) {
+        self.write_channel(channel, out);
+        out.extend_from_slice(b":stream");
+    }
+
     /// The pub/sub name that every instance listens to.
     pub(super) fn everyone(&self) -> String {
         format!("{}:everyone", self.prefix)
@@ -176,6 +188,11 @@ mod tests {
             let pubsub = String::from_utf8(written).unwrap();
             prop_assert!(!tag(&pubsub).is_empty());
             prop_assert_eq!(tag(&pubsub), tag(&keys.presence(&channel)));
+            for write in [Keys::write_position, Keys::write_stream] {
+                let mut key = Vec::new();
+                write(&keys, &channel, &mut key);
+                prop_assert_eq!(tag(&pubsub), tag(std::str::from_utf8(&key).unwrap()));
+            }
         }
     }
 }

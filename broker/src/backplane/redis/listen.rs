@@ -217,7 +217,7 @@ impl Listen {
                         Frame::Error(error) => {
                             Err(Failure(format!("Redis refused SUBSCRIBE: {}", String::from_utf8_lossy(error))))
                         }
-                        Frame::Push | Frame::Reply => Ok(()),
+                        Frame::Push | Frame::Reply(_) => Ok(()),
                     }));
                     if let Err(failure) = read {
                         return failure;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{bus::Bus, keys::Keys, peers::Peers, probe::Probe};
 use crate::{
-    backplane::envelope::{Packet, PacketError},
+    backplane::{
+        Envelope, Position,
+        envelope::{Packet, PacketError},
+    },
     cluster::Inbound,
     metrics::{Direction, EnvelopeDrop, Origin},
 };
@@ -31,11 +34,16 @@ impl Receiver {
 
     /// Takes a packet: of a channel, or for this instance.
     fn packet(&self, channel: Option<&str>, payload: &[u8]) {
-        let packet = match Packet::read(payload) {
+        let mut packet = match Packet::read(payload) {
             Ok(packet) => packet,
             Err(error) => return self.drop_one(error),
         };
         let hub = &self.inbound.hub;
+        if let Some(channel) = channel
+            && let Some(first) = packet.take_stream()
+        {
+            return self.stream(channel, first, packet);
+        }
         if packet.is_from(&hub.address) {
             return hub.metrics.envelopes_dropped.add(EnvelopeDrop::Own, packet.count() as u64);
         }
@@ -51,6 +59,31 @@ impl Receiver {
             }
         };
         hub.metrics.envelopes.add(Direction::Received, received as u64);
+    }
+
+    /// Takes publications of a channel's stream. Those of this instance too: all of them come to it in their order by
+    /// this way, and by no other.
+    fn stream(&self, channel: &str, first: Position, packet: Packet<'_>) {
+        let hub = &self.inbound.hub;
+        let readable = |envelope| match envelope {
+            Ok(Envelope::Publication(publication)) => Some(publication),
+            _ => None,
+        };
+        let count = packet
+            .map(|envelope| envelope.map_err(|error| self.drop_one(error)))
+            .filter(Result::is_ok)
+            .count();
+        let origin = match packet.is_from(&hub.address) {
+            true => Origin::Local,
+            false => {
+                hub.metrics.envelopes.add(Direction::Received, count as u64);
+                Origin::Remote
+            }
+        };
+        // Only whole packets have their numbers: of another one the rest is read from the stream.
+        if packet.map(readable).all(|publication| publication.is_some()) {
+            hub.deliver_kept(channel, first, packet.filter_map(readable), origin);
+        }
     }
 
     fn drop_one(&self, error: PacketError) {

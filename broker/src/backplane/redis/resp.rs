@@ -49,10 +49,16 @@ pub(super) enum Frame<'a> {
     Confirmed,
     /// Any other push.
     Push,
-    /// The answer to a command.
-    Reply,
+    /// The answer to a command, as it stands there.
+    Reply(&'a [u8]),
     /// The refusal of a command.
     Error(&'a [u8]),
+}
+
+/// The text of an answer that is a bulk string.
+pub(super) fn text(reply: &[u8]) -> Option<&str> {
+    let mut cursor = Cursor { bytes: reply, at: 0 };
+    cursor.bulk().ok().and_then(|text| std::str::from_utf8(text).ok())
 }
 
 /// How far reading came.
@@ -106,7 +112,7 @@ impl<'a> Cursor<'a> {
             }
             Some(_) => {
                 self.skip(1)?;
-                Ok(Frame::Reply)
+                Ok(Frame::Reply(&self.bytes[..self.at]))
             }
             None => Err(Stop::Needs(1)),
         }
@@ -225,7 +231,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     // What is written as a command is read as the answer that it looks like.
     let mut command = Vec::new();
     write_command(&[b"PUBLISH", bytes], &mut command);
-    assert_eq!(read(&command), Ok(Step::Frame(Frame::Reply, command.len())));
+    assert_eq!(read(&command), Ok(Step::Frame(Frame::Reply(&command), command.len())));
 }
 
 #[cfg(test)]
@@ -261,9 +267,11 @@ mod tests {
         assert_eq!(frame(b">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"), Frame::Confirmed);
         assert_eq!(frame(b">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n"), Frame::Confirmed);
         assert_eq!(frame(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"), Frame::Push);
-        assert_eq!(frame(b":12\r\n"), Frame::Reply);
-        assert_eq!(frame(b"$-1\r\n"), Frame::Reply);
-        assert_eq!(frame(b"%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*0\r\n"), Frame::Reply);
+        for reply in [&b":12\r\n"[..], b"$-1\r\n", b"%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*0\r\n"] {
+            assert_eq!(frame(reply), Frame::Reply(reply));
+            assert_eq!(text(reply), None);
+        }
+        assert_eq!(text(b"$4\r\n7 ab\r\n"), Some("7 ab"));
         assert_eq!(frame(b"-NOAUTH no\r\n"), Frame::Error(b"NOAUTH no"));
         assert_eq!(frame(b"!6\r\nERR no\r\n"), Frame::Error(b"ERR no"));
         assert_eq!(read(b"HTTP/1.1 400\r\n"), Err(Malformed));

@@ -120,6 +120,8 @@ impl Core {
         };
         self.bus.joined();
         self.hub.metrics.redis_up.set(1);
+        // Whatever was published while this instance did not listen.
+        self.hub.rejoined();
         let redis = self.server.place();
         if again {
             self.hub.metrics.redis_reconnects.inc();

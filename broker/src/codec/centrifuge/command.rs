@@ -47,6 +47,56 @@ pub struct Subscribe<'a> {
     /// A JWT for the channel, when the client has one.
     #[serde(default, borrow)]
     pub token: Cow<'a, str>,
+    /// Whether the client wants what it has missed since the position that follows.
+    #[serde(default)]
+    pub recover: bool,
+    /// The number of the last message that the client has got.
+    #[serde(default)]
+    pub offset: u64,
+    /// Which life of the channel's stream that was.
+    #[serde(default, borrow)]
+    pub epoch: Cow<'a, str>,
+}
+
+impl Subscribe<'_> {
+    /// The same, of nothing but itself.
+    pub fn into_owned(self) -> Subscribe<'static> {
+        Subscribe {
+            channel: self.channel.into_owned().into(),
+            token: self.token.into_owned().into(),
+            recover: self.recover,
+            offset: self.offset,
+            epoch: self.epoch.into_owned().into(),
+        }
+    }
+}
+
+/// See [`Request::History`].
+#[derive(Debug, Deserialize)]
+pub struct History<'a> {
+    /// The channel.
+    #[serde(borrow)]
+    pub channel: Cow<'a, str>,
+    /// How many messages at most; 0 for none but the position, a negative number for all.
+    #[serde(default)]
+    pub limit: i32,
+    /// Only what came after this, or before it when `reverse`.
+    #[serde(default, borrow)]
+    pub since: Option<Since<'a>>,
+    /// The latest first.
+    #[serde(default)]
+    pub reverse: bool,
+}
+
+/// A position in a channel's stream, as clients write it.
+#[derive(Debug, Deserialize)]
+pub struct Since<'a> {
+    /// The number of the last message that the client has got.
+    #[serde(default)]
+    pub offset: u64,
+    /// Which life of the stream.
+    #[serde(default, borrow)]
+    pub epoch: Cow<'a, str>,
 }
 
 /// A command with a channel and nothing else.
@@ -113,8 +163,8 @@ pub enum Request<'a> {
     Pong,
     /// Says who the client is.
     Connect(Connect<'a>),
-    /// Subscribes to a channel.
-    Subscribe(Subscribe<'a>),
+    /// Subscribes to a channel. It is in a box, so that commands that come more often are no larger for it.
+    Subscribe(Box<Subscribe<'a>>),
     /// Ends a subscription.
     Unsubscribe(OfChannel<'a>),
     /// Publishes into a channel.
@@ -133,8 +183,8 @@ pub enum Request<'a> {
     Refresh(Refresh<'a>),
     /// Brings a new subscription token.
     SubRefresh(SubRefresh<'a>),
-    /// A command of the protocol that is not offered here.
-    NotOffered(ClientCommand),
+    /// Asks for what was published in a channel.
+    History(Box<History<'a>>),
     /// A command that the protocol does not have.
     Unknown,
 }
@@ -230,10 +280,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
                 Field::PresenceStats => map.next_value::<Option<_>>()?.map(Request::PresenceStats),
                 Field::Send => map.next_value::<Option<_>>()?.map(Request::Send),
                 Field::Ping => map.next_value::<Option<IgnoredAny>>()?.map(|_| Request::Ping),
-                Field::History => {
-                    let history = map.next_value::<Option<IgnoredAny>>()?;
-                    history.map(|_| Request::NotOffered(ClientCommand::History))
-                }
+                Field::History => map.next_value::<Option<_>>()?.map(Request::History),
                 Field::Rpc => map.next_value::<Option<_>>()?.map(Request::Rpc),
                 Field::Refresh => map.next_value::<Option<_>>()?.map(Request::Refresh),
                 Field::SubRefresh => map.next_value::<Option<_>>()?.map(Request::SubRefresh),
@@ -268,7 +315,7 @@ impl Request<'_> {
             Self::Ping => ClientCommand::Ping,
             Self::Refresh(_) => ClientCommand::Refresh,
             Self::SubRefresh(_) => ClientCommand::SubRefresh,
-            Self::NotOffered(command) => *command,
+            Self::History(_) => ClientCommand::History,
             Self::Unknown => ClientCommand::Unknown,
         }
     }

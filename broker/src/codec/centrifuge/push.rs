@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::write_string;
 use crate::{
+    backplane::{Position, Publication},
     codec::{Encoder, Framer, Push, lines, websocket},
     endpoint::Farewell,
     message::Channel,
@@ -56,17 +57,11 @@ pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
         write_string(channel.as_str(), out);
     };
     match push {
-        Push::Publication(channel, publication) => {
+        Push::Publication(channel, publication, offset) => {
             start(channel, out);
-            out.extend_from_slice(br#","pub":{"data":"#);
-            out.extend_from_slice(publication.data);
-            for (key, json) in [(&br#","info":"#[..], publication.info), (br#","tags":"#, publication.tags)] {
-                if !json.is_empty() {
-                    out.extend_from_slice(key);
-                    out.extend_from_slice(json);
-                }
-            }
-            out.extend_from_slice(b"}}}");
+            out.extend_from_slice(br#","pub":"#);
+            write_publication(publication, *offset, out);
+            out.extend_from_slice(b"}}");
         }
         Push::Join(channel, _, info) => {
             start(channel, out);
@@ -85,15 +80,36 @@ pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(message.data);
             out.extend_from_slice(b"}}}");
         }
-        Push::Subscribe(channel) => {
+        Push::Subscribe(channel, position) => {
             start(channel, out);
-            out.extend_from_slice(br#","subscribe":{}}}"#);
+            out.extend_from_slice(br#","subscribe":{"#);
+            if let Some(Position { offset, epoch }) = position {
+                let _ = write!(out, r#""positioned":true,"epoch":"{epoch}","offset":{offset}"#);
+            }
+            out.extend_from_slice(b"}}}");
         }
         Push::Unsubscribe(channel, why) => {
             start(channel, out);
             write_end(r#","unsubscribe":"#, why.code().into(), why.reason(), out);
         }
     }
+}
+
+/// Appends a publication as JSON, with its number in the channel's stream if it has one.
+pub fn write_publication(publication: &Publication<'_>, offset: Option<u64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"data":"#);
+    out.extend_from_slice(publication.data);
+    for (key, json) in [(&br#","info":"#[..], publication.info), (br#","tags":"#, publication.tags)] {
+        if !json.is_empty() {
+            out.extend_from_slice(key);
+            out.extend_from_slice(json);
+        }
+    }
+    if let Some(offset) = offset {
+        // Writing into memory cannot fail.
+        let _ = write!(out, r#","offset":{offset}"#);
+    }
+    out.push(b'}');
 }
 
 /// Appends the start of a push, why something ends, and the end of the push.

@@ -2,8 +2,13 @@
 
 use std::io::Write;
 
-use super::write_string;
-use crate::{backplane::Member, endpoint::Refusal, hooks};
+use super::{write_publication, write_string};
+use crate::{
+    backplane::{Kept, Member, Past, Position},
+    channel::{Arrival, Recovery},
+    endpoint::Refusal,
+    hooks,
+};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -29,7 +34,11 @@ pub enum Reply<'a> {
     Subscribe {
         /// Seconds until the subscription's token expires.
         ttl: Option<u64>,
+        /// Where it stands in the channel's stream, if that has history.
+        arrival: Option<&'a Arrival>,
     },
+    /// What was published in a channel.
+    History(&'a Past),
     /// The subscription has ended.
     Unsubscribe,
     /// The publication was taken.
@@ -96,7 +105,18 @@ impl Reply<'_> {
                 }
                 out.extend_from_slice(b"}}");
             }
-            Self::Subscribe { ttl } => write_expiring("subscribe", *ttl, out)?,
+            Self::Subscribe { ttl, arrival: None } => write_expiring("subscribe", *ttl, out)?,
+            Self::Subscribe { ttl, arrival: Some(arrival) } => {
+                out.extend_from_slice(br#""subscribe":"#);
+                write_subscribed(*ttl, arrival, out);
+                out.push(b'}');
+            }
+            Self::History(past) => {
+                out.extend_from_slice(br#""history":{"publications":"#);
+                write_publications(&past.publications, out);
+                let Position { offset, epoch } = past.top;
+                write!(out, r#","epoch":"{epoch}","offset":{offset}}}}}"#)?;
+            }
             Self::SubRefresh { ttl } => write_expiring("sub_refresh", *ttl, out)?,
             Self::Unsubscribe => out.extend_from_slice(br#""unsubscribe":{}}"#),
             Self::Publish => out.extend_from_slice(br#""publish":{}}"#),
@@ -140,6 +160,45 @@ impl Reply<'_> {
         }
         Ok(())
     }
+}
+
+/// Appends what a client is told that is subscribed to a channel with history.
+pub fn write_subscribed(ttl: Option<u64>, arrival: &Arrival, out: &mut Vec<u8>) {
+    out.push(b'{');
+    let start = out.len();
+    if let Some(ttl) = ttl {
+        // Writing into memory cannot fail, here and below.
+        let _ = write!(out, r#","expires":true,"ttl":{ttl}"#);
+    }
+    if let Arrival::At { position: Position { offset, epoch }, recoverable, recovery } = arrival {
+        if *recoverable {
+            out.extend_from_slice(br#","recoverable":true"#);
+        }
+        let _ = write!(out, r#","positioned":true,"epoch":"{epoch}","offset":{offset}"#);
+        match recovery {
+            Recovery::NotAsked => {}
+            Recovery::Lost => out.extend_from_slice(br#","was_recovering":true,"recovered":false"#),
+            Recovery::Done(missed) => {
+                out.extend_from_slice(br#","was_recovering":true,"recovered":true,"publications":"#);
+                write_publications(missed, out);
+            }
+        }
+    }
+    if out.len() > start {
+        out.remove(start);
+    }
+    out.push(b'}');
+}
+
+fn write_publications(publications: &[Kept], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, kept) in publications.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_publication(&kept.publication(), Some(kept.offset), out);
+    }
+    out.push(b']');
 }
 
 /// A result that says nothing, or when it expires.

@@ -1,8 +1,10 @@
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::{
-    backplane::{Member, Publication},
+    backplane::{Kept, Member, Past, Position, Publication, StreamEpoch},
+    channel::{Arrival, Recovery},
     codec::{Encoder, Framer, Push, Unsubscribe},
     endpoint::{Disconnect, ErrorCode},
     hooks::Refusal,
@@ -53,7 +55,7 @@ fn escaped_names_are_read_and_written() {
     let channel = Channel::trusted(&subscribe.channel);
     let publication = Publication { info: b"", tags: b"", data: b"1" };
     assert_eq!(
-        push(Push::Publication(&channel, publication)),
+        push(Push::Publication(&channel, publication, None)),
         r#"{"push":{"channel":"a\"b","pub":{"data":1}}}"#
     );
 }
@@ -65,14 +67,14 @@ fn pushes_are_those_of_the_protocol() {
     let info = br#"{"user":"u","client":"c"}"#;
     let publication = Publication { info, tags: br#"{"a":"b"}"#, data: br#"{"x":1}"# };
     assert_eq!(
-        push(Push::Publication(&channel, publication)),
+        push(Push::Publication(&channel, publication, None)),
         r#"{"push":{"channel":"news","pub":{"data":{"x":1},"info":{"user":"u","client":"c"},"tags":{"a":"b"}}}}"#
     );
     assert_eq!(
         push(Push::Join(&channel, client, info)),
         r#"{"push":{"channel":"news","join":{"info":{"user":"u","client":"c"}}}}"#
     );
-    assert_eq!(push(Push::Subscribe(&channel)), r#"{"push":{"channel":"news","subscribe":{}}}"#);
+    assert_eq!(push(Push::Subscribe(&channel, None)), r#"{"push":{"channel":"news","subscribe":{}}}"#);
     assert_eq!(
         push(Push::Unsubscribe(&channel, Unsubscribe::Server)),
         r#"{"push":{"channel":"news","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}"#
@@ -98,7 +100,7 @@ fn lines_end_with_a_line_feed_and_the_last_says_why() {
 
 #[test]
 fn replies_are_those_of_the_protocol() {
-    assert_eq!(reply(Reply::Subscribe { ttl: None }), r#"{"id":7,"subscribe":{}}"#);
+    assert_eq!(reply(Reply::Subscribe { ttl: None, arrival: None }), r#"{"id":7,"subscribe":{}}"#);
     assert_eq!(
         reply(Reply::Error(ErrorCode::Internal.into())),
         r#"{"id":7,"error":{"code":100,"message":"internal server error","temporary":true}}"#
@@ -142,7 +144,10 @@ fn replies_say_when_tokens_expire() {
         format!(r#"{{"id":7,"refresh":{{"client":"c","version":"{version}","expires":true,"ttl":60}}}}"#)
     );
     assert_eq!(refresh(None), format!(r#"{{"id":7,"refresh":{{"client":"c","version":"{version}"}}}}"#));
-    assert_eq!(reply(Reply::Subscribe { ttl: Some(5) }), r#"{"id":7,"subscribe":{"expires":true,"ttl":5}}"#);
+    assert_eq!(
+        reply(Reply::Subscribe { ttl: Some(5), arrival: None }),
+        r#"{"id":7,"subscribe":{"expires":true,"ttl":5}}"#
+    );
     assert_eq!(
         reply(Reply::SubRefresh { ttl: Some(5) }),
         r#"{"id":7,"sub_refresh":{"expires":true,"ttl":5}}"#
@@ -188,8 +193,10 @@ fn a_command_is_the_same_when_its_text_is_read_again() {
         r#"{"send":{"data":"x"}}"#,
         r#"{"id":4,"rpc":{"method":"m"}}"#,
         r#"{"id":5,"ping":{}}"#,
+        r#"{"id":2,"subscribe":{"channel":"a","recover":true,"offset":7,"epoch":"0f3c8a51"}}"#,
         r#"{"id":6,"history":{"channel":"a"}}"#,
         r#"{"id":9,"subscribe":null}"#,
+        r#"{"id":6,"history":{"channel":"a","limit":-1,"since":{"offset":1,"epoch":"e"},"reverse":true}}"#,
         "{}",
     ];
     let frame = texts.join("\n ");
@@ -217,6 +224,38 @@ fn a_command_asks_for_one_thing() {
         assert_eq!(requests(text), ["error"], "{text}");
     }
     assert_eq!(requests(r#"{"id":1,"ping":{},"subscribe":null,"later":[{"x":1}]}"#), ["ping"]);
+}
+
+#[test]
+fn who_enters_a_channel_with_history_is_told_where_it_stands() {
+    let position = Position { offset: 7, epoch: StreamEpoch::parse("0f3c8a51").unwrap() };
+    let publication = Publication { info: br#"{"user":"a"}"#, tags: b"", data: b"1" };
+    let told = |ttl, recoverable, recovery| {
+        let arrival = Arrival::At { position, recoverable, recovery };
+        let reply = reply(Reply::Subscribe { ttl, arrival: Some(&arrival) });
+        let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
+        reply["subscribe"].clone()
+    };
+    let at = json!({"positioned": true, "epoch": "0f3c8a51", "offset": 7});
+    let with = |more: serde_json::Value| {
+        let mut all = at.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    assert_eq!(told(None, false, Recovery::NotAsked), at);
+    assert_eq!(told(Some(5), false, Recovery::NotAsked), with(json!({"expires": true, "ttl": 5})));
+    let lost = json!({"recoverable": true, "was_recovering": true, "recovered": false});
+    assert_eq!(told(None, true, Recovery::Lost), with(lost));
+    let kept = vec![Kept::new(6, &publication), Kept::new(7, &publication)];
+    let publications = [6, 7].map(|offset| json!({"data": 1, "info": {"user": "a"}, "offset": offset}));
+    let all =
+        json!({"recoverable": true, "was_recovering": true, "recovered": true, "publications": publications});
+    assert_eq!(told(None, true, Recovery::Done(kept.clone())), with(all));
+    let nowhere = Reply::Subscribe { ttl: None, arrival: Some(&Arrival::Unpositioned) };
+    assert_eq!(reply(nowhere), r#"{"id":7,"subscribe":{}}"#);
+    let past = reply(Reply::History(&Past { top: position, publications: kept }));
+    let past: serde_json::Value = serde_json::from_str(&past).unwrap();
+    assert_eq!(past["history"], json!({"publications": publications, "epoch": "0f3c8a51", "offset": 7}));
 }
 
 #[test]

@@ -72,9 +72,9 @@ impl Guest {
             }
         };
         let (tell, told) = oneshot::channel();
-        let expires_at = gateway.subscribe(&self.client, channel, token, info, move |outcome| {
+        let expires_at = gateway.subscribe(&self.client, channel, token, info, None, move |outcome| {
             // Nobody wants to know when the client has gone in the meantime.
-            let _ = tell.send(outcome);
+            let _ = tell.send(outcome.map(drop));
         });
         if expires_at.is_some() {
             self.changed.notify_one();

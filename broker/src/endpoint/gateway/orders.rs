@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::Gateway;
 use crate::{
     backplane::Unavailable,
+    channel::Arrival,
     cluster::{Change, Changed, Who},
     codec::{Push, Unsubscribe},
     endpoint::ErrorCode,
@@ -70,12 +71,13 @@ impl Gateway {
         let outcomes = clients.iter().map(|client| {
             let (tell, told) = oneshot::channel();
             let (subscribed, of) = (client.clone(), channel.clone());
-            self.enter(client, channel.clone(), namespace, None, move |outcome| {
+            self.enter(client, channel.clone(), namespace, (None, None), move |outcome| {
                 // Before anything of the channel comes.
-                if outcome.is_ok() {
-                    subscribed.push(&Push::Subscribe(&of));
+                if let Ok(arrival) = &outcome {
+                    let position = arrival.as_deref().and_then(Arrival::position);
+                    subscribed.push(&Push::Subscribe(&of, position));
                 }
-                let _ = tell.send(outcome);
+                let _ = tell.send(outcome.map(drop));
             });
             told
         });

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Api, Broadcast, Channels, Clients, Disconnect, Failed, Info, Method, Note, Presence, PresenceStats,
-    Publish, Send, Subscribe, Unsubscribe,
+    Api, Broadcast, Channels, Clients, Disconnect, Failed, History, HistoryRemove, Info, Method, Note,
+    Presence, PresenceStats, Publish, Send, Subscribe, Unsubscribe,
 };
 use crate::metrics::ApiMethod;
 
@@ -30,6 +30,8 @@ enum Command {
     Info(Info),
     Presence(Presence),
     PresenceStats(PresenceStats),
+    History(History),
+    HistoryRemove(HistoryRemove),
     Clients(Clients),
     Subscribe(Subscribe),
     Unsubscribe(Unsubscribe),
@@ -68,6 +70,8 @@ impl Command {
             Self::Info(method) => reply(method, api).await,
             Self::Presence(method) => reply(method, api).await,
             Self::PresenceStats(method) => reply(method, api).await,
+            Self::History(method) => reply(method, api).await,
+            Self::HistoryRemove(method) => reply(method, api).await,
             Self::Clients(method) => reply(method, api).await,
             Self::Subscribe(method) => reply(method, api).await,
             Self::Unsubscribe(method) => reply(method, api).await,

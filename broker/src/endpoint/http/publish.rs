@@ -9,7 +9,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{Api, Failed, LABEL, Method};
 use crate::{
-    backplane::Ack,
+    backplane::{Ack, Position},
     cluster::Reach,
     codec::centrifuge::single_line,
     endpoint::{ErrorCode, Gateway},
@@ -25,6 +25,8 @@ pub(super) struct Publish {
     data: Box<RawValue>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    #[serde(default)]
+    skip_history: bool,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +35,8 @@ pub(super) struct Broadcast {
     data: Box<RawValue>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    #[serde(default)]
+    skip_history: bool,
 }
 
 /// To clients, to logic modules, to everyone: whichever are named.
@@ -59,23 +63,30 @@ enum ToLogic {
 }
 
 impl Gateway {
-    /// Publishes for the server API, and waits until the backplane has taken it.
+    /// Publishes for the server API, and waits until the backplane has taken it. What is answered has the place in the
+    /// channel's stream, if it is kept.
     async fn publish_for_api(
         &self,
         channel: &str,
         data: Bytes,
         tags: BTreeMap<String, String>,
-    ) -> Result<(), Failed> {
+        skip_history: bool,
+    ) -> Result<Value, Failed> {
         let channel = self.channel(channel)?;
         self.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)?;
         let mut message = Message::new(Source::Api, Target::Channel(channel), data);
         message.endpoint = Some(LABEL);
         message.metadata = tags;
-        let (ack, outcome) = Ack::channel();
+        message.skip_history = skip_history;
+        let (ack, outcome) = Ack::positioned_channel();
         self.pipeline.publish(message, ack)?;
-        outcome.await.map_err(|error| {
+        let position = outcome.await.map_err(|error| {
             self.hub.metrics.publish_failures.inc(error.into());
             Failed { code: ErrorCode::Internal, message: error.to_string(), rejection: None }
+        })?;
+        Ok(match position {
+            None => json!({}),
+            Some(Position { offset, epoch }) => json!({"offset": offset, "epoch": epoch.as_str()}),
         })
     }
 }
@@ -88,8 +99,8 @@ impl Method for Publish {
     const LABEL: ApiMethod = ApiMethod::Publish;
 
     async fn run(self, api: &Api) -> Result<Value, Failed> {
-        api.gateway.publish_for_api(&self.channel, payload(&self.data), self.tags).await?;
-        Ok(json!({}))
+        let data = payload(&self.data);
+        api.gateway.publish_for_api(&self.channel, data, self.tags, self.skip_history).await
     }
 }
 
@@ -101,13 +112,12 @@ impl Method for Broadcast {
             return Err(Failed::bad("channels is empty".to_owned()));
         }
         let data = payload(&self.data);
-        let publishes = self
-            .channels
-            .iter()
-            .map(|channel| api.gateway.publish_for_api(channel, data.clone(), self.tags.clone()));
+        let publishes = self.channels.iter().map(|channel| {
+            api.gateway.publish_for_api(channel, data.clone(), self.tags.clone(), self.skip_history)
+        });
         let outcomes = join_all(publishes).await.into_iter();
         let responses = outcomes.map(|outcome| match outcome {
-            Ok(()) => json!({"result": {}}),
+            Ok(position) => json!({"result": position}),
             Err(failed) => json!(api.counted(failed)),
         });
         Ok(json!({"responses": responses.collect::<Vec<_>>()}))

@@ -55,7 +55,7 @@ pub(super) struct Pending {
 /// What is to be done if the hook allows it.
 enum About {
     Connect { id: u32, client: ClientId, verified: Option<Identity> },
-    Subscribe { id: u32, channel: String, token: String },
+    Subscribe { id: u32, subscribe: Subscribe<'static> },
     Publish { id: u32, channel: String, data: Bytes },
 }
 
@@ -100,9 +100,8 @@ impl Session {
         id: u32,
         subscribe: Subscribe<'_>,
     ) -> Result<Pending, Refusal> {
-        let (channel, token) = (subscribe.channel.into_owned(), subscribe.token.into_owned());
-        let asked = self.gateway().ask_to_subscribe(hook, client, &channel, &token)?;
-        Ok(Pending { about: About::Subscribe { id, channel, token }, asked })
+        let asked = self.gateway().ask_to_subscribe(hook, client, &subscribe.channel, &subscribe.token)?;
+        Ok(Pending { about: About::Subscribe { id, subscribe: subscribe.into_owned() }, asked })
     }
 
     /// Asks whether the client may publish.
@@ -193,8 +192,7 @@ impl Session {
             (About::Connect { id, client, verified }, _) => {
                 return self.connected(id, client, verified, granted);
             }
-            (About::Subscribe { id, channel, token }, Some(client)) => {
-                let subscribe = Subscribe { channel: channel.into(), token: token.into() };
+            (About::Subscribe { id, subscribe }, Some(client)) => {
                 let expires_at = self.subscribe(client, id, &subscribe, granted.info);
                 self.expiry.heed(expires_at);
                 Ok(())

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::Refusal;
-use crate::metrics::Rejection;
+use crate::{channel::Since, metrics::Rejection};
 
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -37,6 +37,8 @@ pub(super) struct Wanted {
     pub(super) channel: String,
     /// The token of the subscription; empty when there is none.
     pub(super) token: String,
+    /// Where the client stood in the channel's stream, if it wants what came after.
+    pub(super) since: Option<Since>,
 }
 
 /// The connect request of the protocol, as far as it matters here.
@@ -54,6 +56,12 @@ struct ConnectRequest {
 struct SubscribeRequest {
     #[serde(default)]
     token: String,
+    #[serde(default)]
+    recover: bool,
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    epoch: String,
 }
 
 /// Reads the request: the query of a GET, or the body of a POST, which has `limit` bytes at most.
@@ -92,8 +100,11 @@ fn of_query(uri: &Uri) -> Result<Hello, String> {
         (None, _) => {
             let mut seen = BTreeSet::new();
             let channels = all("channel").filter(|&channel| seen.insert(channel));
-            let channels =
-                channels.map(|channel| Wanted { channel: channel.to_owned(), token: String::new() });
+            let channels = channels.map(|channel| Wanted {
+                channel: channel.to_owned(),
+                token: String::new(),
+                since: None,
+            });
             let token = token.unwrap_or_default().to_owned();
             Ok(Hello { token, name: None, data: None, channels: channels.collect() })
         }
@@ -111,7 +122,10 @@ fn of_json(json: &[u8]) -> Result<Hello, String> {
     })?;
     let ConnectRequest { token, name, data, subs } = request;
     let subs = subs.unwrap_or_default().into_iter();
-    let channels = subs.map(|(channel, SubscribeRequest { token })| Wanted { channel, token });
+    let channels = subs.map(|(channel, SubscribeRequest { token, recover, offset, epoch })| {
+        let since = recover.then(|| Since::new(offset, &epoch));
+        Wanted { channel, token, since }
+    });
     Ok(Hello { token, name, data, channels: channels.collect() })
 }
 

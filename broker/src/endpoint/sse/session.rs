@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     auth::Identity,
-    codec::sse::{Connect, write_connect},
+    channel::Recover,
+    codec::sse::{Connect, Subscribed, write_connect},
     endpoint::{
         Disconnect, EndpointKind, ErrorCode, Greeting, Outbox,
         accept::{Peer, Place},
@@ -105,15 +106,18 @@ impl Session {
 
     /// Subscribes to what is wanted, and waits until it is known for each channel how that went. A hook is asked about
     /// one channel after the other, so that no client has more of its time than another.
-    async fn subscribe(&self, wanted: &[Wanted]) -> Vec<(String, Result<(), Refusal>)> {
+    async fn subscribe(&self, wanted: &[Wanted]) -> Vec<(String, Subscribed)> {
         let gateway = &self.endpoint.gateway;
+        // The first event brings what was missed of all of them.
+        let room = self.outbox.limit() / wanted.len().max(1);
         let mut outcomes = Vec::with_capacity(wanted.len());
-        for Wanted { channel, token } in wanted {
+        for Wanted { channel, token, since } in wanted {
             self.endpoint.metrics.received.inc(ClientCommand::Subscribe);
             let (tell, told) = oneshot::channel();
             let refused = match self.ask(channel, token).await {
                 Ok(info) => {
-                    gateway.subscribe(&self.client, channel, token, info, move |outcome| {
+                    let recover = since.map(|since| Recover { since, room });
+                    gateway.subscribe(&self.client, channel, token, info, recover, move |outcome| {
                         // Nobody wants to know when the client has gone in the meantime.
                         let _ = tell.send(outcome);
                     });

@@ -3,12 +3,15 @@
 use tokio::time::Instant;
 
 use crate::{
-    backplane::{Ack, Envelope, Unavailable},
+    backplane::{Ack, Envelope, Keep, Unavailable},
     metrics::{EnvelopeDrop, Metrics},
 };
 
 /// A packet that has grown past this is followed by another one.
-pub(super) const PACKET_LIMIT: usize = 512 * 1024;
+const PACKET_LIMIT: usize = 512 * 1024;
+
+/// A packet for a stream that has so many envelopes is followed by another one.
+const SCRIPT_LIMIT: u64 = 500;
 
 /// Buffers larger than this are not kept for the next batch, nor are more of them than this.
 const KEPT_BUFFER: usize = 64 * 1024;
@@ -30,6 +33,20 @@ pub(super) struct Packet {
     pub(super) body: Vec<u8>,
     pub(super) acks: Vec<Ack>,
     pub(super) envelopes: u64,
+    /// For what goes into the channel's stream.
+    pub(super) kept: Option<Box<KeptPacket>>,
+}
+
+/// What a packet for a channel's stream has beside others. Its name and its header are those of any; the script that
+/// appends its envelopes to the stream is given each of them.
+pub(super) struct KeptPacket {
+    pub(super) keep: Keep,
+    /// The key of the stream's end.
+    pub(super) position: Vec<u8>,
+    /// The key of the stream.
+    pub(super) stream: Vec<u8>,
+    /// Where the header ends in the body, and then each envelope.
+    pub(super) ends: Vec<usize>,
 }
 
 impl Batch {
@@ -75,6 +92,7 @@ impl Batch {
             packet.body.clear();
             packet.acks.clear();
             packet.envelopes = 0;
+            packet.kept = None;
             if packet.body.capacity() > KEPT_BUFFER {
                 packet.body = Vec::new();
             }
@@ -88,12 +106,26 @@ impl Batch {
 }
 
 impl Packet {
+    /// What is to be kept of it; `None` for a packet of the other kind.
+    pub(super) fn keep(&self) -> Option<Keep> {
+        self.kept.as_ref().map(|kept| kept.keep)
+    }
+
+    /// Whether another one is to follow it.
+    pub(super) fn is_full(&self) -> bool {
+        // Redis does nothing else while it runs a script.
+        self.body.len() >= PACKET_LIMIT || self.kept.is_some() && self.envelopes >= SCRIPT_LIMIT
+    }
+
     pub(super) fn push(&mut self, envelope: &Envelope<'_>, ack: Ack, queued: &mut usize) {
         let before = self.body.len();
         envelope.write(&mut self.body);
         *queued += self.body.len() - before;
         self.acks.push(ack);
         self.envelopes += 1;
+        if let Some(kept) = &mut self.kept {
+            kept.ends.push(self.body.len());
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use super::{
         resp::{self, Frame},
         wire::Wire,
     },
-    WRITE_SIZE,
+    BATCHES_IN_FLIGHT, WRITE_SIZE,
+    append::{self, Again, Append},
     batch::{Batch, count_dropped},
 };
 use crate::{
@@ -24,14 +25,27 @@ pub(super) struct Flight<'a> {
     /// The batch's commands as bytes.
     pub(super) out: Vec<u8>,
     pub(super) batches: VecDeque<Sent>,
-    /// Per command, how many acks wait for its reply, and how many envelopes it carries.
-    commands: VecDeque<(usize, u64)>,
+    commands: VecDeque<Command>,
     acks: VecDeque<Ack>,
+    /// Whether this connection's server was given the script that appends to streams.
+    has_script: bool,
+    /// What it was sent all the same without having it: that is sent again.
+    again: Vec<Again>,
     /// What those are told who still wait at the end.
     pub(super) why: Unavailable,
     /// Whether a refusal has been logged: one for each connection is enough.
     refused: bool,
     metrics: &'a Metrics,
+}
+
+/// A command that is not answered.
+struct Command {
+    /// How many acks wait for its reply.
+    acks: usize,
+    /// How many envelopes it carries.
+    envelopes: u64,
+    /// What it appends to a stream.
+    append: Option<Box<Append>>,
 }
 
 /// A batch that is not answered.
@@ -52,6 +66,8 @@ impl<'a> Flight<'a> {
             batches: VecDeque::new(),
             commands: VecDeque::new(),
             acks: VecDeque::new(),
+            has_script: false,
+            again: Vec::new(),
             why: Unavailable::Disconnected,
             refused: false,
             metrics,
@@ -64,11 +80,51 @@ impl<'a> Flight<'a> {
 
     pub(super) fn board(&mut self, slot: usize) {
         let packet = &mut self.batch.packets[slot];
-        resp::write_command(&[b"PUBLISH", &packet.name, &packet.body], &mut self.out);
-        self.commands.push_back((packet.acks.len(), packet.envelopes));
+        let append = packet.kept.take().map(|kept| {
+            let (name, body) = (std::mem::take(&mut packet.name), std::mem::take(&mut packet.body));
+            Box::new(Append { kept, name, body })
+        });
+        let (acks, envelopes) = (packet.acks.len(), std::mem::take(&mut packet.envelopes));
+        match &append {
+            None => resp::write_command(&[b"PUBLISH", &packet.name, &packet.body], &mut self.out),
+            Some(append) => {
+                if !std::mem::replace(&mut self.has_script, true) {
+                    append::write_script(&mut self.out);
+                    self.commands.push_back(Command { acks: 0, envelopes: 0, append: None });
+                    if let Some(batch) = self.batches.back_mut() {
+                        batch.left += 1;
+                    }
+                }
+                append.write(&mut self.out);
+            }
+        }
         self.acks.extend(packet.acks.drain(..));
-        self.metrics.envelopes.add(Direction::Sent, packet.envelopes);
-        packet.envelopes = 0;
+        self.commands.push_back(Command { acks, envelopes, append });
+        self.metrics.envelopes.add(Direction::Sent, envelopes);
+    }
+
+    /// Whether another batch may be sent now.
+    pub(super) fn may_depart(&self) -> bool {
+        self.batches.len() < BATCHES_IN_FLIGHT && self.again.is_empty()
+    }
+
+    /// Sends again what the server had no script for, once all else is answered: what comes later must not overtake it.
+    pub(super) async fn send_again(&mut self, wire: &mut Wire) -> Result<(), Failure> {
+        let Some(first) = self.again.first().filter(|_| self.batches.is_empty()) else { return Ok(()) };
+        let (since, now) = (first.since, Instant::now());
+        if now >= since + ANSWER_WITHIN {
+            self.again.drain(..).for_each(|again| again.fail(Unavailable::Timeout, self.metrics));
+            return Ok(());
+        }
+        self.batches.push_back(Sent { left: self.again.len() + 1, since, at: now });
+        append::write_script(&mut self.out);
+        self.commands.push_back(Command { acks: 0, envelopes: 0, append: None });
+        for Again { append, acks, envelopes, .. } in std::mem::take(&mut self.again) {
+            append.write(&mut self.out);
+            self.commands.push_back(Command { acks: acks.len(), envelopes, append: Some(append) });
+            self.acks.extend(acks);
+        }
+        self.send(wire).await
     }
 
     /// Hands what has boarded to the connection. While that takes no more, answers are read, for those who wait for
@@ -106,21 +162,33 @@ impl<'a> Flight<'a> {
 
     pub(super) fn replied(&mut self, frame: &Frame<'_>) -> Result<(), Failure> {
         let outcome = match frame {
-            Frame::Reply => Ok(()),
-            Frame::Error(error) => {
-                if !std::mem::replace(&mut self.refused, true) {
-                    tracing::warn!(error = %String::from_utf8_lossy(error), "Redis refused PUBLISH");
-                }
-                Err(Unavailable::Refused)
-            }
+            Frame::Reply(reply) => Ok(*reply),
+            Frame::Error(error) => Err(*error),
             _ => return Ok(()),
         };
-        let (acks, envelopes) = self.commands.pop_front().ok_or_else(unexpected)?;
-        if let Err(why) = outcome {
-            count_dropped(self.metrics, why, envelopes);
-        }
-        self.acks.drain(..acks).for_each(|ack| ack.done(outcome));
+        let Command { acks, envelopes, append } = self.commands.pop_front().ok_or_else(unexpected)?;
         let batch = self.batches.front_mut().ok_or_else(unexpected)?;
+        let acks = self.acks.drain(..acks);
+        match (append, outcome) {
+            (Some(append), Err(error)) if error.starts_with(b"NOSCRIPT") => {
+                self.again.push(Again { append, acks: acks.collect(), envelopes, since: batch.since });
+            }
+            (append, Err(error)) => {
+                if !std::mem::replace(&mut self.refused, true) {
+                    let command = if append.is_some() { "a script" } else { "PUBLISH" };
+                    tracing::warn!(error = %String::from_utf8_lossy(error), "Redis refused {command}");
+                }
+                count_dropped(self.metrics, Unavailable::Refused, envelopes);
+                acks.for_each(|ack| ack.done(Err(Unavailable::Refused)));
+            }
+            (None, Ok(_)) => acks.for_each(|ack| ack.done(Ok(()))),
+            (Some(append), Ok(reply)) => {
+                append.tell(reply, acks);
+                // Another instance has brought the script: what this channel was to be told before comes too late.
+                let overtaken = self.again.extract_if(.., |again| again.append.name == append.name);
+                overtaken.for_each(|again| again.fail(Unavailable::Refused, self.metrics));
+            }
+        }
         batch.left -= 1;
         if batch.left == 0 {
             let took = batch.at.elapsed().as_secs_f64();
@@ -137,9 +205,13 @@ fn unexpected() -> Failure {
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        let envelopes = self.commands.iter().map(|(_, envelopes)| envelopes).sum();
-        count_dropped(self.metrics, self.why, envelopes);
-        self.acks.drain(..).for_each(|ack| ack.done(Err(self.why)));
+        for Command { acks, envelopes, append } in self.commands.drain(..) {
+            // What goes into a stream may be there, and comes from there if it is.
+            let why = if append.is_some() { Unavailable::Uncertain } else { self.why };
+            count_dropped(self.metrics, why, envelopes);
+            self.acks.drain(..acks).for_each(|ack| ack.done(Err(why)));
+        }
+        self.again.drain(..).for_each(|again| again.fail(self.why, self.metrics));
         self.batch.fail(self.why, self.metrics);
     }
 }

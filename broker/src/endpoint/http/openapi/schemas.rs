@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+mod history;
 mod subscriptions;
 
 use super::{request_name, result_name};
@@ -71,9 +72,10 @@ pub(super) fn shared() -> Map<String, Value> {
         json!({
             "code": {
                 "type": "integer",
-                "enum": [100, 102, 103, 104, 106, 107, 108, 111],
+                "enum": [100, 102, 103, 104, 106, 107, 108, 111, 112],
                 "description": "100: try again; 102: the namespace is not configured; 103: refused; 104: no such client; \
-                    106: clients have all the channels that they may have; 107: mend the request; 108: switched off here; 111: too much at once, try again.",
+                    106: clients have all the channels that they may have; 107: mend the request; 108: switched off here; 111: too much at once, try again; \
+                    112: no such position in the channel's history, or no more.",
             },
             "message": text("What is wrong with this request."),
         }),
@@ -106,7 +108,7 @@ pub(super) fn shared() -> Map<String, Value> {
     });
     let counted = object(&["num_clients"], json!({"num_clients": count("Subscribers, on all instances.")}));
     let failed = described(closed(&["error"], json!({"error": schema("Error")})), "It was not done.");
-    Map::from_iter([
+    let schemas = [
         ("Error".to_owned(), error),
         ("Failed".to_owned(), failed),
         ("Texts".to_owned(), map(json!({"type": "string"}), "Texts by name.")),
@@ -121,7 +123,8 @@ pub(super) fn shared() -> Map<String, Value> {
             ),
         ),
         ("Channel".to_owned(), described(counted, "A channel.")),
-    ])
+    ];
+    schemas.into_iter().chain(history::shared()).collect()
 }
 
 /// What a method does, is asked with and answers; `None` for what counts requests of no method.
@@ -134,10 +137,10 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
             description: "Sends a message to everyone who is subscribed to the channel, on all instances.",
             request: object(
                 &["channel", "data"],
-                json!({"channel": channel, "data": data, "tags": schema("Texts")}),
+                json!({"channel": channel, "data": data, "tags": schema("Texts"), "skip_history": history::skip()}),
             ),
             asked: json!({"channel": "lobby", "data": {"text": "hello"}, "tags": {"from": "backend"}}),
-            result: object(&[], json!({})),
+            result: history::published(),
             answered: json!({}),
         },
         ApiMethod::Broadcast => Described {
@@ -151,6 +154,7 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
                     },
                     "data": data,
                     "tags": schema("Texts"),
+                    "skip_history": history::skip(),
                 }),
             ),
             asked: json!({"channels": ["lobby", "room"], "data": {"text": "to all"}}),
@@ -254,6 +258,8 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
             ),
             answered: json!({"num_clients": 1, "num_users": 1}),
         },
+        ApiMethod::History => history::history(),
+        ApiMethod::HistoryRemove => history::remove(),
         ApiMethod::Clients => clients(),
         ApiMethod::Subscribe => subscriptions::subscribe(),
         ApiMethod::Unsubscribe => subscriptions::unsubscribe(),
