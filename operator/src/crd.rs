@@ -24,7 +24,7 @@ mod status;
 mod webhook;
 
 pub use auth::{Algorithm, Auth, Jwt, JwtKey, SecretKeyRef};
-pub use channels::{Channels, Namespace, PresenceRule, PublishRule, SubscribeRule};
+pub use channels::{Channels, History, Namespace, PresenceRule, PublishRule, ReadRule, SubscribeRule};
 pub use docs::markdown;
 pub use endpoints::{
     Endpoints, HttpEndpoint, ProxyProtocol, SseEndpoint, TcpEndpoint, Tls, TlsVersion, UdpEndpoint,

@@ -47,6 +47,60 @@ pub struct Namespace {
     /// How many messages each client may publish into the namespace's channels. Past it they are refused for now.
     #[serde(default)]
     pub rate: Rate,
+
+    /// Keeps the latest messages of each channel, so that clients that come back are given what they missed. Absent:
+    /// nothing is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
+}
+
+/// What is kept of the messages of each channel.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// How many messages of each channel are kept, in Redis.
+    #[serde(default = "history_size")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub size: u32,
+
+    /// How long they are kept after the last one, such as `10m`; at most 720h.
+    #[serde(default = "history_ttl")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = rules::duration(), validation = rules::history_ttl())]
+    pub ttl: String,
+
+    /// Which clients may read what is kept: `any`, `subscribers` of the channel, or `nobody`. The server API always may.
+    #[serde(default)]
+    pub read: ReadRule,
+
+    /// Whether clients that come back are given what they missed, where they ask for it as the clients' libraries do.
+    #[serde(default = "recover")]
+    pub recover: bool,
+}
+
+fn history_size() -> u32 {
+    100
+}
+
+fn history_ttl() -> String {
+    "10m".into()
+}
+
+fn recover() -> bool {
+    true
+}
+
+/// Which clients may read what is kept.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadRule {
+    /// Every client.
+    Any,
+    /// Clients subscribed to the channel.
+    #[default]
+    Subscribers,
+    /// No client.
+    Nobody,
 }
 
 /// Which clients may subscribe.

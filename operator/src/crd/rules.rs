@@ -75,6 +75,19 @@ pub(super) fn duration() -> Rule {
     }
 }
 
+/// For how long history is kept: no longer than brokers can.
+pub(super) fn history_ttl() -> Rule {
+    Rule {
+        rule: format!("!{IS_DURATION} || duration(self) > duration('0s') && duration(self) <= duration('720h')"),
+        message: Some(Message::Expression(
+            "\"'\" + self + \"' is no time that messages can be kept for: write at least 1ms and at most 720h, for example \
+             10m\""
+                .into(),
+        )),
+        ..Rule::default()
+    }
+}
+
 /// For a duration that may also be none at all.
 pub(super) fn duration_or_none() -> Rule {
     Rule {

@@ -78,6 +78,8 @@ struct Namespace<'a> {
     join_leave: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<&'a crd::History>,
 }
 
 #[derive(Serialize)]
@@ -174,6 +176,7 @@ fn channels(cluster: &Valid) -> Option<Channels<'_>> {
         presence: namespace.presence,
         join_leave: namespace.join_leave,
         rate: rate(namespace.rate),
+        history: namespace.history.as_ref(),
     });
     let namespaces: Vec<_> = namespaces.collect();
     (!namespaces.is_empty()).then_some(Channels { namespaces })

@@ -171,6 +171,18 @@ fn wrong_fields() -> Vec<(Value, &'static str)> {
             namespaces(json!([{"name": "a", "publish": "all"}])),
             "supported values: \"any\", \"subscribers\", \"nobody\"",
         ),
+        (
+            namespaces(json!([{"name": "a", "history": {"ttl": "1d"}}])),
+            "'1d' is not a duration: write a whole number above 0",
+        ),
+        (
+            namespaces(json!([{"name": "a", "history": {"ttl": "721h"}}])),
+            "'721h' is no time that messages can be kept for: write at least 1ms and at most 720h",
+        ),
+        (
+            namespaces(json!([{"name": "a", "history": {"size": 10001}}])),
+            "should be less than or equal to 10000",
+        ),
         (namespaces(json!([{"name": "a", "rate": {"burst": 3}}])), "rate.burst means nothing without"),
         (
             with("limits", json!({"rate": {"burst": 3}})),
