@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod connection;
+pub mod conversation;
 pub mod custom;
 pub mod disconnect;
 pub mod error;

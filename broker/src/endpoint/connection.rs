@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     Disconnect, Outbox,
+    conversation::Conversation,
     framing::{Framing, Input},
     outbox::Next,
     session::{CONNECT_WITHIN, Service, Session},
@@ -45,11 +46,11 @@ thread_local! {
 }
 
 /// A connection from the end of its handshake to its closing.
-pub struct Connection<S, F> {
+pub struct Connection<S, F, C = Session> {
     stream: S,
     framing: F,
     outbox: Arc<Outbox>,
-    session: Session,
+    session: C,
     /// The beginning of a message that is not complete yet.
     unread: Vec<u8>,
     /// There are complete messages in `unread`: what those before them have caused is to be written first.
@@ -64,7 +65,6 @@ pub struct Connection<S, F> {
     /// When the wait is over; the timer may go off earlier, for the end of a token.
     due: Instant,
     phase: Phase,
-    service: Arc<Service>,
 }
 
 /// What the timer is for.
@@ -99,10 +99,16 @@ enum Phase {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
-    /// Takes over a stream; `unread` is what the client has sent so far.
+    /// Takes over a stream for a client that gives commands; `unread` is what it has sent so far.
     pub fn new(stream: S, framing: F, unread: &[u8], service: Arc<Service>) -> Self {
         let outbox = Arc::new(Outbox::new(service.settings.outbox_size));
-        let session = Session::new(service.clone(), outbox.clone());
+        Self::holding(stream, framing, unread, Session::new(service, outbox.clone()), outbox)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Connection<S, F, C> {
+    /// Takes over a stream for this conversation, which writes into this outbox.
+    pub fn holding(stream: S, framing: F, unread: &[u8], session: C, outbox: Arc<Outbox>) -> Self {
         let mut connection = Self {
             stream,
             framing,
@@ -117,7 +123,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
             waiting: Waiting::Connect,
             due: Instant::now() + CONNECT_WITHIN,
             phase: Phase::Open,
-            service,
         };
         connection.take(&mut unread.to_vec());
         connection
@@ -135,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
     }
 
     fn wait_for_next_ping(&mut self, in_time: Duration) {
-        match self.service.settings.ping_interval.is_zero() {
+        match self.session.settings().ping_interval.is_zero() {
             true => self.wait(Waiting::Nothing, IDLE),
             false => self.wait(Waiting::NextPing, in_time),
         }
@@ -200,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
                 self.behind = true;
                 return (at, true);
             }
-            match self.framing.read(bytes, at, self.service.settings.message_size) {
+            match self.framing.read(bytes, at, self.session.settings().message_size) {
                 Ok(Some(received)) => {
                     at = received.end;
                     match received.input {
@@ -210,6 +215,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
                                 self.session.begin_message();
                             }
                             match self.session.text(&commands) {
+                                Ok(()) => self.handled(expires),
+                                Err(reason) => self.refuse(reason),
+                            }
+                        }
+                        Input::Binary(bytes) => {
+                            let expires = self.session.expires();
+                            match self.session.binary(&bytes) {
                                 Ok(()) => self.handled(expires),
                                 Err(reason) => self.refuse(reason),
                             }
@@ -235,13 +247,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
             self.arm();
         }
         if self.waiting == Waiting::Connect && self.session.is_connected() {
-            self.wait_for_next_ping(self.service.settings.ping_interval);
+            self.wait_for_next_ping(self.session.settings().ping_interval);
         }
     }
 
     /// Ends the connection for what the client sent.
     fn refuse(&self, reason: Disconnect) {
-        self.service.count_refused(reason);
+        self.session.count_refused(reason);
         self.outbox.close(reason);
     }
 
@@ -279,7 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
                     self.phase = Phase::Closing;
                     self.timer.as_mut().reset(Instant::now() + LINGER);
                     self.session.end(reason);
-                    self.service.encoder.end(&self.outbox.farewell(reason), &mut self.unwritten);
+                    self.session.farewell(reason, &mut self.unwritten);
                 }
             }
         }
@@ -293,7 +305,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
             // It was for something that has expired, or the two clocks do not run quite alike.
             return self.arm();
         }
-        let (ping, pong) = (self.service.settings.ping_interval, self.service.settings.pong_timeout);
+        let (ping, pong) = (self.session.settings().ping_interval, self.session.settings().pong_timeout);
         match self.waiting {
             // It has said who it is, and a hook is asked.
             Waiting::Connect if self.session.is_asking() => self.wait(Waiting::Connect, CONNECT_WITHIN),
@@ -310,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Future for Connection<S, F> {
+impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Future for Connection<S, F, C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

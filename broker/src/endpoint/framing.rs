@@ -37,6 +37,8 @@ pub struct Received<'a> {
 pub enum Input<'a> {
     /// Commands, to be carried out.
     Commands(Cow<'a, str>),
+    /// A message that is no text.
+    Binary(Cow<'a, [u8]>),
     /// A question of the framing itself, with the bytes that answer it.
     Answer(Vec<u8>),
     /// Nothing to be done yet, or at all.

@@ -53,6 +53,7 @@ fn read<F: Framing + Default>(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Option<Disconn
                     at = received.end;
                     match received.input {
                         Input::Commands(text) => read.push(text.as_bytes().to_vec()),
+                        Input::Binary(bytes) => read.push(bytes.into_owned()),
                         Input::Answer(answer) => read.push(answer),
                         Input::Nothing => {}
                     }

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod asking;
+mod conversation;
 mod expiry;
 mod history;
 mod service;

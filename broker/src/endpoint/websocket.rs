@@ -66,7 +66,14 @@ async fn upgrade(
     Extension(peer): Extension<Peer>,
     mut request: Request,
 ) -> Response {
-    let (accept, place) = match check(&endpoint, request.headers(), peer) {
+    let checked = accept_handshake(
+        &endpoint.service.gateway,
+        request.headers(),
+        &endpoint.allowed_origins,
+        &endpoint.admission,
+        peer,
+    );
+    let (accept, place) = match checked {
         Ok(checked) => checked,
         Err(refusal) => return refusal.into_response(),
     };
@@ -109,9 +116,11 @@ fn serve_other(upgraded: Upgraded, service: Arc<Service>) -> BoxFuture<'static, 
 }
 
 /// Checks the handshake (RFC 6455 §4.2.1) and gives the value that accepts it, and the client's place.
-fn check(
-    endpoint: &Endpoint,
+pub(super) fn accept_handshake(
+    gateway: &Gateway,
     headers: &HeaderMap,
+    allowed_origins: &[String],
+    admission: &Arc<Admission>,
     peer: Peer,
 ) -> Result<(HeaderValue, Place), (StatusCode, &'static str)> {
     let has = |name, token: &str| {
@@ -130,13 +139,13 @@ fn check(
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
         return Err((StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is missing\n"));
     };
-    if !origin::is_allowed(headers, &endpoint.allowed_origins) {
-        endpoint.service.count(Rejection::Origin);
+    if !origin::is_allowed(headers, allowed_origins) {
+        gateway.hub.metrics.rejected.inc(Rejection::Origin);
         return Err((StatusCode::FORBIDDEN, "this origin is not allowed: see client.allowed_origins\n"));
     }
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
         .map_err(|_| (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is broken\n"))?;
-    let place = endpoint.service.admit(&endpoint.admission, peer.0.ip()).map_err(|reason| match reason {
+    let place = gateway.admit(admission, peer.0.ip()).map_err(|reason| match reason {
         Rejection::AddressLimit => {
             (StatusCode::TOO_MANY_REQUESTS, "too many connections from this address: close others\n")
         }

@@ -15,6 +15,8 @@ use crate::{
 /// The frames of one WebSocket.
 #[derive(Default)]
 pub struct Frames {
+    /// Its messages are binary ones, and not text.
+    is_binary: bool,
     /// A message whose end has not come.
     begun: Option<Begun>,
 }
@@ -42,9 +44,13 @@ impl Framing for Frames {
             (OpCode::Data(Data::Continue), is_final) => self.go_on(payload, is_final, limit)?,
             (_, _) if self.begun.is_some() => return Err(Disconnect::ProtocolError),
             (opcode, true) => {
-                expect_text(opcode)?;
-                let text = std::str::from_utf8(payload).map_err(|_| Disconnect::InvalidData)?;
-                Input::Commands(Cow::Borrowed(text))
+                self.expect(opcode)?;
+                match self.is_binary {
+                    true => Input::Binary(Cow::Borrowed(payload)),
+                    false => Input::Commands(Cow::Borrowed(
+                        std::str::from_utf8(payload).map_err(|_| Disconnect::InvalidData)?,
+                    )),
+                }
             }
             (opcode, false) => {
                 self.begun = Some(Begun { opcode, bytes: payload.to_vec() });
@@ -56,6 +62,11 @@ impl Framing for Frames {
 }
 
 impl Frames {
+    /// Those of a WebSocket whose messages are binary.
+    pub fn binary() -> Self {
+        Self { is_binary: true, ..Self::default() }
+    }
+
     /// The next piece of a message.
     fn go_on(&mut self, payload: &[u8], is_final: bool, limit: usize) -> Result<Input<'static>, Disconnect> {
         let mut begun = self.begun.take().ok_or(Disconnect::ProtocolError)?;
@@ -67,16 +78,19 @@ impl Frames {
             self.begun = Some(begun);
             return Ok(Input::Nothing);
         }
-        expect_text(begun.opcode)?;
+        self.expect(begun.opcode)?;
+        if self.is_binary {
+            return Ok(Input::Binary(Cow::Owned(begun.bytes)));
+        }
         let text = String::from_utf8(begun.bytes).map_err(|_| Disconnect::InvalidData)?;
         Ok(Input::Commands(Cow::Owned(text)))
     }
-}
 
-fn expect_text(opcode: OpCode) -> Result<(), Disconnect> {
-    match opcode {
-        OpCode::Data(Data::Text) => Ok(()),
-        _ => Err(Disconnect::InappropriateProtocol),
+    fn expect(&self, opcode: OpCode) -> Result<(), Disconnect> {
+        match (opcode, self.is_binary) {
+            (OpCode::Data(Data::Text), false) | (OpCode::Data(Data::Binary), true) => Ok(()),
+            _ => Err(Disconnect::InappropriateProtocol),
+        }
     }
 }
 
