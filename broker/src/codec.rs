@@ -8,6 +8,7 @@ use crate::{
 
 pub mod centrifuge;
 pub mod lines;
+pub mod presence;
 pub mod sse;
 pub mod websocket;
 

@@ -27,6 +27,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "commands", run: codec::commands },
     Target { name: "datagrams", run: codec::datagrams },
+    Target { name: "boards", run: codec::boards },
     Target { name: "websocket", run: endpoints::frames },
     Target { name: "lines", run: endpoints::lines },
     Target { name: "proxy", run: endpoints::proxy },

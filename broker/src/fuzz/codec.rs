@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::codec::{
     centrifuge::{Command, Request, single_line},
     lines,
+    presence::{FromClient, ToClient, unpack},
 };
 
 /// The commands of a frame, a line or a datagram.
@@ -50,4 +51,23 @@ pub(super) fn datagrams(bytes: &[u8]) {
         joined.extend_from_slice(datagram);
     }
     assert_eq!(joined, text, "nothing is lost");
+}
+
+/// Messages of boards, from clients and to them, packed or not.
+pub(super) fn boards(bytes: &[u8]) {
+    let mut written = Vec::new();
+    if let Ok(message) = FromClient::read(bytes) {
+        message.write(&mut written);
+        assert_eq!(written, bytes, "a message has one form");
+    }
+    if let Ok(message) = ToClient::read(bytes) {
+        written.clear();
+        message.write(&mut written);
+        assert_eq!(written, bytes, "a message has one form");
+    }
+    let limit = 64 * 1024;
+    if let Ok(unpacked) = unpack(bytes, limit) {
+        assert!(unpacked.len() <= limit.max(bytes.len()));
+        let _ = ToClient::read(&unpacked);
+    }
 }

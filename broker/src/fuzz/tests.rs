@@ -76,6 +76,7 @@ macro_rules! targets {
 targets! {
     any_commands_are_read_or_refused: "commands",
     any_lines_are_joined_to_datagrams: "datagrams",
+    any_message_of_a_board_is_read_or_refused: "boards",
     any_frames_are_read_or_refused: "websocket",
     any_lines_are_read_or_refused: "lines",
     any_proxy_header_is_read_or_refused: "proxy",
