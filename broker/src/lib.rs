@@ -35,6 +35,7 @@ pub mod cluster;
 
 pub mod hub;
 
+pub mod board;
 pub mod channel;
 pub mod deliver;
 pub mod registry;
