@@ -28,10 +28,12 @@ use crate::{
     pipeline::Pipeline,
 };
 
+mod boards;
 mod configured;
 mod own;
 mod sockets;
 
+use boards::boards;
 pub use own::BadName;
 use own::Own;
 use sockets::{Sockets, session_settings};
@@ -247,7 +249,7 @@ impl Builder {
         let send = Chain::new(configured::send(&config).chain(self.send).collect());
         let pipeline = Pipeline::new(receive, send, cluster.clone(), modules.clone(), histories);
         let (hooks, teller) = Hooks::new(&config, &hub.address.instance, &metrics)?;
-        let namespaces = Namespaces::new(&config.channels);
+        let namespaces = Namespaces::new(&config.endpoints.presence.with_boards(&config.channels));
         let gateway = Gateway::new(pipeline.clone(), authenticator, namespaces, config.limits.clone());
         let gateway = Arc::new(gateway.with_hooks(hooks));
 
@@ -271,6 +273,7 @@ impl Builder {
         servers.spawn(async move { syncing.run_until_cancelled(cluster.sync()).await });
         sockets.serve(&config, &gateway, (&admission, &connections), (&servers, &stop));
         let router = client_router(&config, &gateway, &admission, &connections);
+        let router = router.merge(boards(&config, &gateway, (&admission, &connections), (&servers, &stop)));
         servers.spawn(accept::serve(client_listener, router, Some(Arc::new(door)), stop.clone()));
         if let Some(teller) = teller {
             servers.spawn(teller.run(stop.clone()));

@@ -280,6 +280,11 @@ pub trait Backplane: Send + Sync + 'static {
     /// The living instances, this one among them. An error when there were others and they cannot be asked for now.
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>>;
 
+    /// How often it has joined the others so far. A change means that what they said in between may have been missed.
+    fn joins(&self) -> u64 {
+        0
+    }
+
     /// How it is now.
     fn health(&self) -> Health;
 

@@ -21,6 +21,8 @@ pub enum Push<'a> {
     Join(&'a Channel, ClientId, &'a [u8]),
     /// A client left a channel.
     Leave(&'a Channel, ClientId, &'a [u8]),
+    /// Something happened on the board that a channel is: a [message](presence::ToClient) of its protocol.
+    Board(&'a [u8]),
     /// Something was sent to this client itself.
     Message(Publication<'a>),
     /// The server has subscribed the client to a channel; where it stands in the channel's stream, if it has history.
@@ -66,6 +68,12 @@ impl Unsubscribe {
 pub trait Encoder: Send + Sync {
     /// Appends the push to `out`, framed for the wire.
     fn encode(&self, push: &Push<'_>, out: &mut Vec<u8>);
+
+    /// Whether clients of this kind are shown what happens on boards, beside joins, leaves and publications. Others are
+    /// never given a [`Push::Board`].
+    fn shows_boards(&self) -> bool {
+        false
+    }
 }
 
 /// How all that the server sends looks on a kind of connection on which clients give commands.

@@ -42,7 +42,7 @@ mod warnings;
 pub use auth::{Auth, Jwt, JwtKey, JwtKeys, KeyFiles};
 pub use channels::{Access, Channels, Namespace, Subscribe};
 pub use drain::Drain;
-pub use endpoints::{Endpoints, Http, Sse, Tcp, Udp, Websocket};
+pub use endpoints::{Endpoints, Http, Presence, Sse, Tcp, Udp, Websocket};
 pub use environment::variable_of;
 pub use history::History;
 pub use hooks::Hooks;
@@ -145,6 +145,7 @@ impl Config {
         self.auth.check(&mut problems);
         self.hooks.check(&self.channels, &mut problems);
         self.channels.check(&mut problems);
+        self.endpoints.presence.check_channels(&self.channels, &mut problems);
         self.limits.check(&mut problems);
         self.middleware.check(&mut problems);
         self.logic.check(&mut problems);

@@ -39,6 +39,7 @@ impl Hub {
         envelopes: impl Iterator<Item = Envelope<'a>> + Clone,
         origin: Origin,
     ) -> usize {
+        self.told(channel, envelopes.clone(), origin);
         let Some(topic) = self.channels.get(channel) else { return 0 };
         let pushes = envelopes.filter_map(|envelope| push(&topic.channel, envelope));
         self.fan_out(&topic, pushes, origin)
@@ -121,13 +122,18 @@ impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
         let frames = match self.encoded.take() {
             Some(frames) if std::ptr::addr_eq(frames.encoder, encoder) => frames,
             _ => {
-                let start = self.scratch.len();
+                let (start, shows_boards) = (self.scratch.len(), client.encoder.shows_boards());
+                let shown = |push: &Push<'_>| shows_boards || !matches!(push, Push::Board(_));
                 let encode = |push| client.encoder.encode(&push, &mut self.scratch);
-                let count = self.pushes.clone().map(encode).count();
+                let count = self.pushes.clone().filter(shown).map(encode).count();
                 Encoded { encoder, bytes: start..self.scratch.len(), count: count as u64 }
             }
         };
-        let outcome = client.outbox.push(&self.scratch[frames.bytes.clone()]);
+        // Nothing to write is nothing to wake a writer for.
+        let outcome = match frames.bytes.is_empty() {
+            true => Ok(()),
+            false => client.outbox.push(&self.scratch[frames.bytes.clone()]),
+        };
         match outcome {
             Ok(()) => self.delivered += frames.count,
             Err(Refused::Full) => self.too_slow += frames.count,
@@ -167,6 +173,8 @@ fn push<'a>(channel: &'a Channel, envelope: Envelope<'a>) -> Option<Push<'a>> {
         Envelope::Publication(publication) => Some(Push::Publication(channel, publication, None)),
         Envelope::Join(client, info) => Some(Push::Join(channel, client, info)),
         Envelope::Leave(client, info) => Some(Push::Leave(channel, client, info)),
+        Envelope::Board(b"") => None,
+        Envelope::Board(message) => Some(Push::Board(message)),
         Envelope::Everyone(_) | Envelope::Ask(..) | Envelope::Answer(..) | Envelope::Stream(_) => None,
     }
 }

@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod http;
 pub mod origin;
 pub mod outbox;
+pub mod presence;
 pub mod session;
 pub mod sse;
 pub mod tcp;
@@ -32,6 +33,8 @@ pub enum EndpointKind {
     WebSocket,
     /// The unidirectional form of the protocol over server-sent events.
     Sse,
+    /// Boards, over WebSocket.
+    Presence,
     /// The same commands over TCP, one a line.
     Tcp,
     /// The same commands over UDP.
@@ -46,6 +49,7 @@ impl EndpointKind {
         match self {
             Self::WebSocket => "websocket",
             Self::Sse => "sse",
+            Self::Presence => "presence",
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Custom(name) => name,

@@ -1,17 +1,24 @@
 //! The local half of the broker: connected clients, their subscriptions, and delivery to their outboxes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backplane::Envelope,
     channel::Channels,
     cluster::Who,
     endpoint::Disconnect,
     message::{Address, ClientId, Epoch},
-    metrics::Metrics,
+    metrics::{Metrics, Origin},
     registry::{Client, Metadata, Registry},
 };
+
+/// Hears of what happens in channels before their subscribers do.
+pub trait Listener: Send + Sync {
+    /// This envelope is about to be delivered; it entered the cluster here or elsewhere.
+    fn heard(&self, channel: &str, envelope: &Envelope<'_>, origin: Origin);
+}
 
 /// What this instance holds.
 pub struct Hub {
@@ -26,6 +33,8 @@ pub struct Hub {
     /// When it started.
     pub started: std::time::Instant,
     superseded: CancellationToken,
+    /// Hears of everything that is no publication.
+    listener: OnceLock<Weak<dyn Listener>>,
 }
 
 impl Hub {
@@ -38,7 +47,25 @@ impl Hub {
             metrics,
             started: std::time::Instant::now(),
             superseded: CancellationToken::new(),
+            listener: OnceLock::new(),
         }
+    }
+
+    /// From now on this one hears of joins, leaves and boards; there is one at most.
+    pub fn listen(&self, listener: Weak<dyn Listener>) {
+        let _ = self.listener.set(listener);
+    }
+
+    /// Tells the listener, if there is one.
+    pub(crate) fn told<'a>(
+        &self,
+        channel: &str,
+        envelopes: impl Iterator<Item = Envelope<'a>>,
+        origin: Origin,
+    ) {
+        let Some(listener) = self.listener.get().and_then(Weak::upgrade) else { return };
+        let news = envelopes.filter(|envelope| !matches!(envelope, Envelope::Publication(_)));
+        news.for_each(|envelope| listener.heard(channel, &envelope, origin));
     }
 
     /// What this instance says of itself.

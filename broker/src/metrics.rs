@@ -7,12 +7,14 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+mod board;
 mod history;
 mod hook;
 mod label;
 mod labels;
 mod webhook;
 
+pub use board::Movement;
 pub use history::{Gap, HistoryMetrics, Recovery};
 pub use hook::{HookMetrics, HookOutcome};
 pub(crate) use label::label;
@@ -59,6 +61,12 @@ pub struct Metrics {
     pub channels: IntGauge,
     /// Local subscriptions.
     pub subscriptions: IntGauge,
+    /// Boards with a member on this instance.
+    pub boards: IntGauge,
+    /// Times that a board's news were told.
+    pub board_flushes: IntCounter,
+    /// Movements on boards.
+    pub board_movements: Counters<Movement>,
     /// 1 while Redis is connected and its probe comes back.
     pub redis_up: IntGauge,
     /// Other instances that are heard through Redis.
@@ -166,6 +174,9 @@ impl Metrics {
             envelopes_dropped: new.by("envelopes_dropped_total", "Envelopes that were dropped.", "reason"),
             channels: new.gauge("channels", "Channels with a subscriber on this instance."),
             subscriptions: new.gauge("subscriptions", "Subscriptions on this instance."),
+            boards: new.gauge("boards", "Boards with a member on this instance."),
+            board_flushes: new.counter("board_flushes_total", "Times that a board's news were told."),
+            board_movements: new.by("board_movements_total", "Movements of cursors on boards.", "outcome"),
             redis_up: new.gauge("redis_up", "1 while Redis is connected and the probe comes back."),
             redis_peers: new
                 .gauge("redis_peers", "Other instances that were heard within the last ten seconds."),

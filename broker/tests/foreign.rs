@@ -13,7 +13,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use parking_lot::Mutex;
 use serde_json::json;
-use switchboard::backplane::memory::Memory;
+use switchboard::{backplane::memory::Memory, codec::presence::FromClient};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::AbortHandle,
@@ -21,9 +21,11 @@ use tokio::{
 
 use crate::support::{
     Broker, OPEN,
+    board::{Player, Seen},
     token::{SECRET, in_seconds, token},
     within,
 };
+use browser::Page;
 use node::Script;
 
 fn url(address: SocketAddr) -> String {
@@ -244,4 +246,54 @@ async fn a_client_of_an_instance_that_was_cut_off_comes_back_too() {
     publish(&b, "end").await;
     script.says("received \"end\"").await;
     script.succeeds().await;
+}
+
+#[tokio::test]
+async fn boards_with_the_client_of_the_examples() {
+    let boards = "endpoints: {presence: {enabled: true}}\n";
+    let [a, b] = pair_with(boards).await;
+    let service = Service::before(&b).await;
+    let [url_a, url_b] =
+        [a.client_address, service.address].map(|address| format!("ws://{address}/presence"));
+    let api = format!("http://{}/api", a.client_address);
+    let mut script = Script::start("board.mjs", &[&url_a, &url_b, &api, "key-of-the-tests"]).await;
+    script.says("together").await;
+    service.goes_to(&a);
+    let drained = within("the end of the drain", b.drain()).await;
+    assert_eq!(drained.left, 0);
+    script.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_page_in_a_browser_is_on_a_board() {
+    let page = Page::new().await;
+    let boards = "endpoints: {presence: {enabled: true}}\n";
+    let broker =
+        Broker::start(&format!("{OPEN}{boards}client: {{allowed_origins: [\"{}\"]}}\n", page.origin)).await;
+    let mut players = Vec::new();
+    // So many that the page is welcomed with a packed message.
+    for i in 0..50 {
+        players.push(Player::on_board(&broker, "plan", &format!("a member with a long name {i:02}")).await);
+    }
+    let mut ann = Player::on_board(&broker, "plan", "Ann").await;
+    ann.say(&FromClient::Selection("shape 7")).await;
+    ann.moves_to(-10, 6).await;
+    ann.sees_that("Ann", |seen| seen.cursor.is_some()).await;
+    let mut browser = page.open_board(broker.client_address);
+    let seen = browser.heard().await;
+    assert_eq!(seen.as_array().map(Vec::len), Some(52), "{seen}");
+    let ann_seen = json!({"name": "Ann", "cursor": {"x": -2.5, "y": 1.5}, "selection": "shape 7"});
+    assert!(seen.as_array().unwrap().contains(&ann_seen), "{seen}");
+    broker.api("publish", &json!({"channel": "board:plan", "data": {"x": 300.25, "y": -0.5}})).await;
+    let is_there = |seen: &Seen| seen.cursor == Some((1201, -2)) && seen.selection == "the page's";
+    ann.sees_that("Page", is_there).await;
+    drop(players);
+    loop {
+        let seen = browser.heard().await;
+        if seen.as_array().is_some_and(|seen| seen.len() == 2) {
+            break;
+        }
+    }
+    drop(browser);
+    ann.sees(&["Ann"]).await;
 }

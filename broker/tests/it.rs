@@ -14,6 +14,7 @@ mod http;
 mod logic;
 mod middleware;
 mod port;
+mod presence;
 mod process;
 mod redis;
 mod sse;

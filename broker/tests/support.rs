@@ -1,5 +1,6 @@
 //! What the tests stand on: brokers in this process, clients that can misbehave, and waiting with a deadline.
 
+pub(crate) mod board;
 mod broker;
 mod client;
 mod frame;

@@ -66,6 +66,9 @@ pub enum Envelope<'a> {
     Join(ClientId, &'a [u8]),
     /// A client left the channel. The bytes are the description of it, as with a join.
     Leave(ClientId, &'a [u8]),
+    /// A message of a board, ready for sockets (see [`crate::codec::presence`]); an empty one asks the others whom they
+    /// have on it.
+    Board(&'a [u8]),
     /// Every client of the instance gets it, whatever it is subscribed to.
     Everyone(Publication<'a>),
     /// The instance is asked something: the asker's number for it, and a [question](crate::cluster::Question)'s bytes.
@@ -116,6 +119,7 @@ impl<'a> Envelope<'a> {
             Self::Ask(..) => 5,
             Self::Answer(..) => 6,
             Self::Stream(_) => STREAM,
+            Self::Board(_) => 16,
         };
         out.put_u8(kind);
         let length_at = out.len();
@@ -126,6 +130,7 @@ impl<'a> Envelope<'a> {
                 out.put_slice(client.as_bytes());
                 out.put_slice(info);
             }
+            Self::Board(message) => out.put_slice(message),
             Self::Ask(number, body) | Self::Answer(number, body) => {
                 out.put_u64_le(*number);
                 out.put_slice(body);
@@ -159,6 +164,7 @@ impl<'a> Envelope<'a> {
                 let epoch = epoch.ok_or(PacketError::Stream)?;
                 Self::Stream(Position { offset: u64::from_le_bytes(*offset), epoch })
             }
+            16 => Self::Board(body),
             unknown => return Err(PacketError::Kind(unknown)),
         })
     }
@@ -269,6 +275,7 @@ mod tests {
             Envelope::Join(client, b"{\"user\":\"a\"}"),
             Envelope::Leave(client, b""),
             Envelope::Everyone(Publication { info: b"", tags: b"{}", data: b"2" }),
+            Envelope::Board(b"\x82"),
             Envelope::Ask(9, b"*"),
             Envelope::Answer(9, b"{}"),
             Envelope::Stream(Position { offset: 7, epoch: StreamEpoch::generate() }),

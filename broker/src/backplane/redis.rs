@@ -311,6 +311,10 @@ impl Backplane for RedisBackplane {
         .boxed()
     }
 
+    fn joins(&self) -> u64 {
+        self.core.get().map_or(0, |core| core.state.lock().joins)
+    }
+
     fn health(&self) -> Health {
         let Some(core) = self.core.get() else {
             let error = Some("not started".to_owned());

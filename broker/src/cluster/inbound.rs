@@ -57,9 +57,11 @@ impl Inbound {
             }
             Envelope::Ask(number, question) => self.asked(from, *number, question),
             Envelope::Answer(number, answer) => self.asks.answered(from, *number, answer),
-            Envelope::Publication(_) | Envelope::Join(..) | Envelope::Leave(..) | Envelope::Stream(_) => {
-                false
-            }
+            Envelope::Publication(_)
+            | Envelope::Join(..)
+            | Envelope::Leave(..)
+            | Envelope::Board(_)
+            | Envelope::Stream(_) => false,
         };
         if !known {
             self.hub.metrics.envelopes_dropped.inc(EnvelopeDrop::NoTarget);

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Admin, Client, place::Problem, units::Period};
 
+mod presence;
 mod sse;
 mod tcp;
 mod udp;
 mod websocket;
 
+pub use presence::Presence;
 pub use sse::Sse;
 pub use tcp::Tcp;
 pub use udp::Udp;
@@ -27,6 +29,8 @@ pub struct Endpoints {
     pub websocket: Websocket,
     /// Clients that only listen, over server-sent events.
     pub sse: Sse,
+    /// Boards, with live cursors.
+    pub presence: Presence,
     /// The server API.
     pub http: Http,
     /// Clients over TCP.
@@ -54,20 +58,27 @@ impl Default for Http {
 impl Endpoints {
     /// Whether clients can connect at all.
     pub(super) fn take_clients(&self) -> bool {
-        self.websocket.enabled || self.sse.enabled || self.tcp.enabled || self.udp.enabled
+        self.websocket.enabled
+            || self.sse.enabled
+            || self.presence.enabled
+            || self.tcp.enabled
+            || self.udp.enabled
     }
 
     pub(super) fn check(&self, client: &Client, admin: &Admin, problems: &mut Vec<Problem>) {
         self.websocket.check(problems);
         self.sse.check(problems);
+        self.presence.check(problems);
         self.tcp.check(client, admin, problems);
         self.udp.check(problems);
         let usable = check_path("endpoints.http.path", &self.http.path, problems);
         let http = &self.http.path;
-        let (websocket, sse) = (&self.websocket, &self.sse);
-        for (key, enabled, path) in
-            [("websocket", websocket.enabled, &websocket.path), ("sse", sse.enabled, &sse.path)]
-        {
+        let (websocket, sse, presence) = (&self.websocket, &self.sse, &self.presence);
+        for (key, enabled, path) in [
+            ("websocket", websocket.enabled, &websocket.path),
+            ("sse", sse.enabled, &sse.path),
+            ("presence", presence.enabled, &presence.path),
+        ] {
             let both = usable && enabled && self.http.enabled;
             if both && (path == http || lies_under(path, http)) {
                 problems.push(Problem::of(
@@ -80,6 +91,13 @@ impl Endpoints {
             problems.push(Problem::of(
                 "endpoints.sse.path",
                 format!("{:?} is the WebSocket endpoint's path too; give each its own", sse.path),
+            ));
+        }
+        let others = [(websocket.enabled, &websocket.path), (sse.enabled, &sse.path)];
+        if presence.enabled && others.contains(&(true, &presence.path)) {
+            problems.push(Problem::of(
+                "endpoints.presence.path",
+                format!("{:?} is another endpoint's path too; give each its own", presence.path),
             ));
         }
     }

@@ -67,6 +67,10 @@ label! {
         Ping = "ping",
         /// The answer to a ping.
         Pong = "pong",
+        /// A movement on a board.
+        Cursor = "cursor",
+        /// A selection on a board.
+        Selection = "selection",
         /// Anything else.
         Unknown = "unknown",
     }
@@ -376,6 +380,7 @@ mod tests {
         check::<Origin>();
         check::<Direction>();
         check::<ClientCommand>();
+        check::<crate::metrics::Movement>();
         check::<ApiMethod>();
         check::<Rejection>();
         check::<PublishFailure>();

@@ -1,4 +1,4 @@
-//! A page in a real Chromium, whose `EventSource` is the browser's own.
+//! Pages in a real Chromium, whose `EventSource`, `WebSocket` and `DecompressionStream` are the browser's own.
 
 use std::{net::SocketAddr, process::Stdio};
 
@@ -28,6 +28,23 @@ const PAGE: &str = r#"<!doctype html>
 </script>
 "#;
 
+/// A page on which somebody is on a board, with the client of the examples. It tells whom it sees, and moves when it is
+/// told to.
+const BOARD: &str = r##"<!doctype html>
+<meta charset="utf-8">
+<title>on a board</title>
+<script type="module">
+  import { Board } from "/board.js";
+  let told = Promise.resolve();
+  const tell = (what) => { told = told.then(() => fetch("/", { method: "POST", body: JSON.stringify(what) })); };
+  const board = new Board(ENDPOINT, { board: "plan", name: "Page", color: "#112233" });
+  const seen = ({ name, cursor, selection }) => ({ name, cursor, selection });
+  board.on("members", (members) => tell([...members.values()].map(seen)));
+  board.on("error", tell);
+  board.on("announcement", ({ data }) => { board.move(data.x, data.y); board.select("the page's"); });
+</script>
+"##;
+
 /// A server of one page, on a port of its own.
 pub(super) struct Page {
     pub(super) origin: String,
@@ -49,9 +66,21 @@ impl Page {
     /// Opens the page in a browser, where it listens to a stream of this broker.
     pub(super) fn open(self, broker: SocketAddr, query: &str) -> Browser {
         let stream = json!(format!("http://{broker}/connection/uni_sse?{query}"));
-        let page = PAGE.replace("STREAM", &stream.to_string());
+        self.show(PAGE.replace("STREAM", &stream.to_string()))
+    }
+
+    /// Opens a page in a browser on which somebody is on a board of this broker.
+    pub(super) fn open_board(self, broker: SocketAddr) -> Browser {
+        let endpoint = json!(format!("ws://{broker}/presence"));
+        self.show(BOARD.replace("ENDPOINT", &endpoint.to_string()))
+    }
+
+    fn show(self, page: String) -> Browser {
+        let script =
+            ([("content-type", "text/javascript")], include_str!("../../../examples/board/board.js"));
         let (tells, heard) = mpsc::unbounded_channel();
         let page = Router::new().route("/page", get(async || Html(page)));
+        let page = page.route("/board.js", get(async move || script));
         let router = page.merge(self.router.with_state(tells));
         tokio::spawn(async move { axum::serve(self.listener, router).await });
         let profile = tempfile::tempdir().unwrap();

@@ -201,6 +201,7 @@ impl Encoder for Lines {
         match push {
             Push::Publication(_, publication, _) => out.extend_from_slice(publication.data),
             Push::Join(_, client, _) => out.extend_from_slice(format!("join {client}").as_bytes()),
+            Push::Board(_) => {}
             Push::Message(message) => out.extend_from_slice(message.data),
             Push::Leave(_, client, _) => out.extend_from_slice(format!("leave {client}").as_bytes()),
             Push::Subscribe(channel, _) | Push::Unsubscribe(channel, _) => {

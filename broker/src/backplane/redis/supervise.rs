@@ -65,6 +65,8 @@ pub(super) struct Core {
 pub(super) struct State {
     /// While connected.
     pub(super) commands: Option<Commands>,
+    /// How often it was.
+    pub(super) joins: u64,
     /// Whether it has ever been connected.
     pub(super) joined_before: bool,
     /// Why it is not connected.
@@ -116,6 +118,7 @@ impl Core {
             let mut state = self.state.lock();
             state.commands = Some(commands);
             state.failure = None;
+            state.joins += 1;
             std::mem::replace(&mut state.joined_before, true)
         };
         self.bus.joined();

@@ -75,6 +75,8 @@ pub fn write_push(push: &Push<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(info);
             out.extend_from_slice(b"}}}");
         }
+        // Only encoders that show boards are given it.
+        Push::Board(_) => {}
         Push::Message(message) => {
             out.extend_from_slice(br#"{"push":{"message":{"data":"#);
             out.extend_from_slice(message.data);
