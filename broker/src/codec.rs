@@ -7,8 +7,10 @@ use crate::{
 };
 
 pub mod centrifuge;
+pub mod engineio;
 pub mod lines;
 pub mod presence;
+pub mod socketio;
 pub mod sse;
 pub mod websocket;
 
@@ -72,6 +74,11 @@ pub trait Encoder: Send + Sync {
     /// Whether clients of this kind are shown what happens on boards, beside joins, leaves and publications. Others are
     /// never given a [`Push::Board`].
     fn shows_boards(&self) -> bool {
+        false
+    }
+
+    /// Whether a client that has anything unread does without this push.
+    fn is_volatile(&self, _push: &Push<'_>) -> bool {
         false
     }
 }

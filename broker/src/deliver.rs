@@ -31,6 +31,22 @@ impl Hub {
         self.deliver_all(channel, std::iter::once(*envelope), origin)
     }
 
+    /// Delivers an envelope of this instance, to all but one client.
+    pub fn deliver_but(&self, except: Option<ClientId>, channel: &str, envelope: &Envelope<'_>) {
+        let Some(except) = except else {
+            self.deliver(channel, envelope, Origin::Local);
+            return;
+        };
+        let Some(topic) = self.channels.get(channel) else { return };
+        let mut fan_out = FanOut::new(push(&topic.channel, *envelope).into_iter());
+        topic.for_each(|client| {
+            if client.id != except {
+                let _ = fan_out.push(client);
+            }
+        });
+        fan_out.count(self, Origin::Local);
+    }
+
     /// Delivers envelopes of one channel in their order: what came together is encoded together, and is
     /// appended to each outbox at once.
     pub fn deliver_all<'a>(
@@ -107,13 +123,14 @@ struct FanOut<P> {
     delivered: u64,
     too_slow: u64,
     closing: u64,
+    volatile: u64,
 }
 
 impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
     fn new(pushes: P) -> Self {
         // A delivery within a delivery, which nothing does, would only find another buffer.
         let scratch = SCRATCH.take();
-        Self { pushes, scratch, encoded: None, delivered: 0, too_slow: 0, closing: 0 }
+        Self { pushes, scratch, encoded: None, delivered: 0, too_slow: 0, closing: 0, volatile: 0 }
     }
 
     fn push(&mut self, client: &Client) -> Result<(), Refused> {
@@ -122,22 +139,31 @@ impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
         let frames = match self.encoded.take() {
             Some(frames) if std::ptr::addr_eq(frames.encoder, encoder) => frames,
             _ => {
-                let (start, shows_boards) = (self.scratch.len(), client.encoder.shows_boards());
+                let mut encoded = Encoded { encoder, parts: SmallVec::new() };
+                let shows_boards = client.encoder.shows_boards();
                 let shown = |push: &Push<'_>| shows_boards || !matches!(push, Push::Board(_));
-                let encode = |push| client.encoder.encode(&push, &mut self.scratch);
-                let count = self.pushes.clone().filter(shown).map(encode).count();
-                Encoded { encoder, bytes: start..self.scratch.len(), count: count as u64 }
+                for push in self.pushes.clone().filter(shown) {
+                    let start = self.scratch.len();
+                    client.encoder.encode(&push, &mut self.scratch);
+                    encoded.add(start..self.scratch.len(), client.encoder.is_volatile(&push));
+                }
+                encoded
             }
         };
+        let mut outcome = Ok(());
         // Nothing to write is nothing to wake a writer for.
-        let outcome = match frames.bytes.is_empty() {
-            true => Ok(()),
-            false => client.outbox.push(&self.scratch[frames.bytes.clone()]),
-        };
-        match outcome {
-            Ok(()) => self.delivered += frames.count,
-            Err(Refused::Full) => self.too_slow += frames.count,
-            Err(Refused::Closing) => self.closing += frames.count,
+        for part in frames.parts.iter().filter(|part| !part.bytes.is_empty()) {
+            let bytes = &self.scratch[part.bytes.clone()];
+            if part.is_volatile && !client.outbox.is_empty() {
+                self.volatile += part.count;
+                continue;
+            }
+            outcome = client.outbox.push(bytes);
+            match outcome {
+                Ok(()) => self.delivered += part.count,
+                Err(Refused::Full) => self.too_slow += part.count,
+                Err(Refused::Closing) => self.closing += part.count,
+            }
         }
         self.encoded = Some(frames);
         outcome
@@ -152,6 +178,9 @@ impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
         if self.closing > 0 {
             hub.metrics.delivery_failures.add(DeliveryFailure::Closed, self.closing);
         }
+        if self.volatile > 0 {
+            hub.metrics.delivery_failures.add(DeliveryFailure::Volatile, self.volatile);
+        }
         if self.scratch.capacity() <= SCRATCH_KEPT {
             self.scratch.clear();
             SCRATCH.set(self.scratch);
@@ -163,8 +192,27 @@ impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
 /// Frames of all pushes as one encoder makes them, in the scratch buffer.
 struct Encoded {
     encoder: *const dyn Encoder,
+    parts: SmallVec<[Part; 1]>,
+}
+
+/// Frames that are pushed at once.
+struct Part {
     bytes: Range<usize>,
     count: u64,
+    is_volatile: bool,
+}
+
+impl Encoded {
+    /// The frame of one more push.
+    fn add(&mut self, bytes: Range<usize>, is_volatile: bool) {
+        match self.parts.last_mut().filter(|last| !last.is_volatile && !is_volatile) {
+            Some(last) => {
+                last.bytes.end = bytes.end;
+                last.count += 1;
+            }
+            None => self.parts.push(Part { bytes, count: 1, is_volatile }),
+        }
+    }
 }
 
 /// What subscribers of the channel are sent for an envelope; nothing for what is not theirs.

@@ -275,6 +275,8 @@ label! {
         TooLarge = "too_large",
         /// The system did not send its datagram.
         SendFailed = "send_failed",
+        /// It was volatile, and the client had not read what was there before.
+        Volatile = "volatile",
     }
 }
 
