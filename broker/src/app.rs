@@ -16,7 +16,7 @@ use crate::{
     endpoint::{
         Endpoint, Gateway, Phase,
         accept::{self, Admission, Door},
-        http, sse, websocket,
+        http, socketio, sse, websocket,
     },
     hooks::{self, Hooks},
     hub::Hub,
@@ -200,8 +200,8 @@ impl Builder {
         self
     }
 
-    /// As [`Builder::receive`], for what comes in by the endpoints of these names only: `websocket`, `sse`, `tcp`,
-    /// `udp`, `http` (the server API), or one's own.
+    /// As [`Builder::receive`], for what comes in by the endpoints of these names only: `websocket`, `socketio`, `sse`,
+    /// `tcp`, `udp`, `http` (the server API), or one's own.
     #[must_use]
     pub fn receive_from(self, endpoints: &[&str], middleware: Arc<dyn Middleware>) -> Self {
         let (this, only) = self.only(endpoints, middleware);
@@ -341,6 +341,16 @@ fn client_router(
         };
         let endpoint = sse::Endpoint::new(gateway.clone(), settings, admission.clone(), connections.clone());
         router = router.merge(endpoint.router(&config.endpoints.sse.path));
+    }
+    if config.endpoints.socketio.enabled {
+        let settings = socketio::Settings {
+            endpoint: config.endpoints.socketio.clone(),
+            outbox_size: config.limits.outbox_size.bytes(),
+            allowed_origins: config.client.allowed_origins.clone(),
+        };
+        let (admission, connections) = (admission.clone(), connections.clone());
+        let endpoint = socketio::Endpoint::new(gateway.clone(), settings, admission, connections);
+        router = router.merge(endpoint.router(&config.endpoints.socketio.path));
     }
     if config.endpoints.http.enabled {
         let keys = ApiKeys::new(&config.auth.api_keys);

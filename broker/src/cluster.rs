@@ -21,7 +21,7 @@ mod inbound;
 mod question;
 
 pub use asks::{Answers, Asks};
-pub use inbound::Inbound;
+pub use inbound::{Answerer, Answering, Inbound};
 pub use question::{Call, Change, Changed, Order, Question, QuestionError, Recipients, Who};
 
 /// A list of channels, with the number of subscribers of each.

@@ -42,7 +42,9 @@ mod warnings;
 pub use auth::{Auth, Jwt, JwtKey, JwtKeys, KeyFiles};
 pub use channels::{Access, Channels, Namespace, Subscribe};
 pub use drain::Drain;
-pub use endpoints::{Endpoints, Http, Presence, Sse, Tcp, Udp, Websocket};
+pub use endpoints::{
+    Act, Endpoints, EventRule, Http, ONLINE, Presence, Profile, Socketio, Sse, Tcp, Transport, Udp, Websocket,
+};
 pub use environment::variable_of;
 pub use history::History;
 pub use hooks::Hooks;

@@ -15,6 +15,7 @@ pub mod origin;
 pub mod outbox;
 pub mod presence;
 pub mod session;
+pub mod socketio;
 pub mod sse;
 pub mod tcp;
 pub mod udp;
@@ -31,6 +32,8 @@ pub use outbox::Outbox;
 pub enum EndpointKind {
     /// The Centrifuge client protocol over WebSocket.
     WebSocket,
+    /// Socket.IO, over WebSocket or by requests.
+    SocketIo,
     /// The unidirectional form of the protocol over server-sent events.
     Sse,
     /// Boards, over WebSocket.
@@ -48,6 +51,7 @@ impl EndpointKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WebSocket => "websocket",
+            Self::SocketIo => "socketio",
             Self::Sse => "sse",
             Self::Presence => "presence",
             Self::Tcp => "tcp",

@@ -109,6 +109,8 @@ pub struct Message {
     pub endpoint: Option<&'static str>,
     /// Whom it is for.
     pub targets: Targets,
+    /// A client that is not to get it, of those who would: one of this instance.
+    pub except: Option<ClientId>,
     /// What it says; on the JSON protocols a JSON value without raw line breaks.
     pub payload: Bytes,
     /// What travels with it to the receivers.
@@ -136,6 +138,7 @@ impl Message {
             source,
             endpoint: None,
             targets,
+            except: None,
             payload,
             metadata: BTreeMap::new(),
             tags: BTreeMap::new(),

@@ -12,6 +12,7 @@ mod history;
 mod hook;
 mod label;
 mod labels;
+mod socketio;
 mod webhook;
 
 pub use board::Movement;
@@ -23,6 +24,7 @@ pub use labels::{
     ApiMethod, ClientCommand, DeliveryFailure, Direction, EnvelopeDrop, LogicRun, Origin, PublishFailure,
     RedisCommand, Rejection, Source,
 };
+pub use socketio::{Forwarded, SocketIoMetrics};
 pub use webhook::{PostMetrics, WebhookAction, WebhookAttempt, WebhookMetrics};
 
 use crate::endpoint::Disconnect;
@@ -98,6 +100,7 @@ pub struct Metrics {
     logic_seconds: HistogramVec,
     webhooks: webhook::Webhooks,
     hooks: hook::Hooks,
+    socketio: socketio::SocketIo,
 }
 
 /// The metrics of one logic module.
@@ -227,6 +230,7 @@ impl Metrics {
             )),
             webhooks: webhook::Webhooks::new(&new),
             hooks: hook::Hooks::new(&new),
+            socketio: socketio::SocketIo::new(&new),
             registry: new.registry,
         }
     }
@@ -258,6 +262,11 @@ impl Metrics {
     /// The metrics of a hook, to be asked for once when it is built.
     pub fn hook(&self, name: &str) -> HookMetrics {
         self.hooks.of(name)
+    }
+
+    /// What the Socket.IO endpoint has beside, to be asked for once when it is built.
+    pub fn socketio(&self) -> SocketIoMetrics {
+        self.socketio.metrics()
     }
 
     /// The commands of an endpoint that nobody stays connected to, such as the server API.

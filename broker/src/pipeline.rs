@@ -144,6 +144,15 @@ impl Pipeline {
         Ok(self.call_at(name, None, message).await)
     }
 
+    /// Has a message pass both chains, for whoever delivers it by other means.
+    ///
+    /// # Errors
+    /// A middleware stops it.
+    pub fn examine(&self, message: &mut Message) -> Result<(), Rejection> {
+        self.receive(message)?;
+        self.leave(message)
+    }
+
     /// The receive chain: for what comes in, not for what logic sends.
     fn receive(&self, message: &mut Message) -> Result<(), Rejection> {
         match message.source {
@@ -185,7 +194,7 @@ impl Pipeline {
                 continue;
             }
             self.cluster.backplane.publish(channel, &envelope, ack);
-            self.cluster.hub.deliver(channel.as_str(), &envelope, Origin::Local);
+            self.cluster.hub.deliver_but(message.except, channel.as_str(), &envelope);
         }
         if plan.everyone {
             let ack = acks.next().unwrap_or_else(Ack::ignore);
@@ -204,7 +213,7 @@ impl Pipeline {
         ack: Ack,
     ) {
         let hub = self.cluster.hub.clone();
-        let (of, data) = (channel.clone(), message.payload.clone());
+        let (of, data, except) = (channel.clone(), message.payload.clone(), message.except);
         let info = match &message.source {
             Source::Client { info, .. } => info.clone(),
             Source::Logic(_) | Source::Api => Bytes::new(),
@@ -214,7 +223,7 @@ impl Pipeline {
             // What may have been taken comes by the stream, if it was.
             if !matches!(outcome, Ok(Some(_)) | Err(Unavailable::Uncertain)) {
                 let publication = Publication { info: &info, tags: &tags, data: &data };
-                hub.deliver(of.as_str(), &Envelope::Publication(publication), Origin::Local);
+                hub.deliver_but(except, of.as_str(), &Envelope::Publication(publication));
             }
             ack.told(outcome);
         });

@@ -55,6 +55,6 @@ async fn a_rule_for_an_endpoint_that_is_not_there_keeps_the_broker_from_starting
     let error = switchboard::Broker::start(crate::support::config(&yaml)).await.err().unwrap();
     assert_eq!(
         error.to_string(),
-        "a middleware is for the endpoint \"websockets\", which there is none of; write one of websocket, sse, presence, tcp, udp, http"
+        "a middleware is for the endpoint \"websockets\", which there is none of; write one of websocket, socketio, sse, presence, tcp, udp, http"
     );
 }

@@ -18,6 +18,16 @@ use crate::{
 /// asks makes do with what others say.
 const ANSWERING: usize = 8;
 
+/// An endpoint that answers what the same endpoint of other instances asks.
+pub trait Answerer: Send + Sync {
+    /// Another instance asks this; `answer` is to be called with what it is told. Whether the question could be read.
+    /// It must not block.
+    fn asked(self: Arc<Self>, question: &[u8], answer: Answering) -> bool;
+}
+
+/// Takes the answer to a question of another instance.
+pub type Answering = Box<dyn FnOnce(&[u8]) + Send>;
+
 /// Where a backplane hands over what arrives from other instances. Nothing of it is routed again: a message that was
 /// sent elsewhere has passed the middleware there.
 pub struct Inbound {
@@ -92,6 +102,12 @@ impl Inbound {
                     inbound.answer(from, number, &bytes);
                 };
                 self.logic.called(call, payload, answered);
+            }
+            Question::Endpoint(question) => {
+                let gateway = self.gateway.get().and_then(Weak::upgrade);
+                let answerer = gateway.and_then(|gateway| gateway.answerer.get()?.upgrade());
+                let answer = Box::new(move |bytes: &[u8]| inbound.answer(from, number, bytes));
+                return answerer.is_some_and(|answerer| answerer.asked(question, answer));
             }
             Question::Order(order) => {
                 let Ok(turn) = self.answering.clone().try_acquire_owned() else { return true };

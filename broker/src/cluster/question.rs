@@ -4,6 +4,7 @@
 //! question = 1  order:JSON
 //!          | 2  count:u32le  client:bytes(16)*count  publication
 //!          | 3  head_length:u32le  head:JSON  payload:bytes
+//!          | 8  bytes
 //! ```
 
 use bytes::{Buf, BufMut};
@@ -28,6 +29,8 @@ pub enum Question<'a> {
     Deliver(Recipients<'a>, Publication<'a>),
     /// For a logic module. The answer is an [outcome](crate::logic::Outcome)'s bytes.
     Call(Call, &'a [u8]),
+    /// For the Socket.IO endpoint, which alone knows what it means, as it does of the answer.
+    Endpoint(&'a [u8]),
 }
 
 /// What is asked seldom.
@@ -190,6 +193,10 @@ impl<'a> Question<'a> {
                 out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
                 out.put_slice(payload);
             }
+            Self::Endpoint(question) => {
+                out.put_u8(8);
+                out.put_slice(question);
+            }
         }
     }
 
@@ -211,6 +218,7 @@ impl<'a> Question<'a> {
                 let call = serde_json::from_slice(take(&mut bytes, length)?)?;
                 Ok(Self::Call(call, bytes))
             }
+            8 => Ok(Self::Endpoint(bytes)),
             unknown => Err(QuestionError::Kind(unknown)),
         }
     }

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::{Admin, Client, place::Problem, units::Period};
 
 mod presence;
+mod socketio;
 mod sse;
 mod tcp;
 mod udp;
 mod websocket;
 
 pub use presence::Presence;
+pub use socketio::{Act, EventRule, ONLINE, Profile, Socketio, Transport};
 pub use sse::Sse;
 pub use tcp::Tcp;
 pub use udp::Udp;
@@ -31,6 +33,8 @@ pub struct Endpoints {
     pub sse: Sse,
     /// Boards, with live cursors.
     pub presence: Presence,
+    /// Clients that speak Socket.IO.
+    pub socketio: Socketio,
     /// The server API.
     pub http: Http,
     /// Clients over TCP.
@@ -61,6 +65,7 @@ impl Endpoints {
         self.websocket.enabled
             || self.sse.enabled
             || self.presence.enabled
+            || self.socketio.enabled
             || self.tcp.enabled
             || self.udp.enabled
     }
@@ -69,15 +74,18 @@ impl Endpoints {
         self.websocket.check(problems);
         self.sse.check(problems);
         self.presence.check(problems);
+        self.socketio.check(problems);
         self.tcp.check(client, admin, problems);
         self.udp.check(problems);
         let usable = check_path("endpoints.http.path", &self.http.path, problems);
         let http = &self.http.path;
-        let (websocket, sse, presence) = (&self.websocket, &self.sse, &self.presence);
+        let (websocket, sse, presence, socketio) =
+            (&self.websocket, &self.sse, &self.presence, &self.socketio);
         for (key, enabled, path) in [
             ("websocket", websocket.enabled, &websocket.path),
             ("sse", sse.enabled, &sse.path),
             ("presence", presence.enabled, &presence.path),
+            ("socketio", socketio.enabled, &socketio.path),
         ] {
             let both = usable && enabled && self.http.enabled;
             if both && (path == http || lies_under(path, http)) {
@@ -99,6 +107,18 @@ impl Endpoints {
                 "endpoints.presence.path",
                 format!("{:?} is another endpoint's path too; give each its own", presence.path),
             ));
+        }
+        for (key, enabled, path) in [
+            ("websocket", websocket.enabled, &websocket.path),
+            ("sse", sse.enabled, &sse.path),
+            ("presence", presence.enabled, &presence.path),
+        ] {
+            if enabled && socketio.enabled && *path == socketio.path {
+                problems.push(Problem::of(
+                    "endpoints.socketio.path",
+                    format!("{path:?} is the path of endpoints.{key} too; give each its own"),
+                ));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::place::Problem;
 
 /// The endpoints that are built in, as rules name them; `http` is the server API.
-pub const ENDPOINTS: [&str; 6] = ["websocket", "sse", "presence", "tcp", "udp", "http"];
+pub const ENDPOINTS: [&str; 7] = ["websocket", "socketio", "sse", "presence", "tcp", "udp", "http"];
 
 /// The rules that every message passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ impl Rule {
         if self.endpoints.iter().any(String::is_empty) {
             problem(
                 ".endpoints",
-                "has an empty name; write websocket, sse, presence, tcp, udp, http, or the name of one of your own"
+                "has an empty name; write websocket, socketio, sse, presence, tcp, udp, http, or the name of one of your own"
                     .into(),
             );
         }

@@ -7,7 +7,9 @@ use super::{
     websocket::Frames,
 };
 
-pub(crate) use super::{accept::fuzz_proxy as proxy, http::fuzz as api, sse::fuzz as streams};
+pub(crate) use super::{
+    accept::fuzz_proxy as proxy, http::fuzz as api, socketio::fuzz as messages, sse::fuzz as streams,
+};
 
 /// The longest message of a client.
 const LIMIT: usize = 1000;

@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
     },
 };
@@ -22,6 +22,7 @@ use crate::{
     backplane::{Ack, Backplane, Envelope},
     channel::{Arrival, Confirm, Ended, Entered, Recover, SubscribeError},
     clock::now_ms,
+    cluster::Answerer,
     codec::Encoder,
     config::{Limits, Namespace},
     hooks::Hooks,
@@ -35,6 +36,7 @@ use crate::{
 
 mod asks;
 mod entrance;
+mod events;
 mod history;
 mod info;
 mod orders;
@@ -69,6 +71,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// What is asked of clients before they go on.
     pub hooks: Hooks,
+    /// What answers the questions of other instances to an endpoint.
+    pub answerer: OnceLock<Weak<dyn Answerer>>,
     phase: AtomicU8,
     /// Connections that have not said who they are.
     newcomers: Mutex<Slab<Arc<Outbox>>>,
@@ -86,6 +90,7 @@ impl Gateway {
             namespaces,
             limits,
             hooks: Hooks::default(),
+            answerer: OnceLock::new(),
             phase: AtomicU8::new(Phase::Starting as u8),
             newcomers: Mutex::default(),
         }

@@ -24,6 +24,8 @@ struct State {
     /// Bytes that the writer took and has not told to be written yet: they count against the limit.
     writing: usize,
     writer: Option<Waker>,
+    /// Whoever waits for the end beside the writer; most outboxes have nobody.
+    watcher: Option<Waker>,
     /// The writer waits for the socket, not for more to write.
     stalled: bool,
     closing: Option<Disconnect>,
@@ -65,11 +67,9 @@ impl Outbox {
             if state.buffer.len() + state.writing + frame.len() > self.limit {
                 state.buffer = Vec::new();
                 state.closing = Some(Disconnect::Slow);
-                let waker = state.writer.take();
+                let wakers = [state.writer.take(), state.watcher.take()];
                 drop(state);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
+                wakers.into_iter().flatten().for_each(Waker::wake);
                 return Err(Refused::Full);
             }
             state.buffer.extend_from_slice(frame);
@@ -84,14 +84,12 @@ impl Outbox {
 
     /// Asks for the connection to be closed, after what is queued has been written. The first reason stays.
     pub fn close(&self, reason: Disconnect) {
-        let waker = {
+        let wakers = {
             let mut state = self.state.lock();
             state.closing.get_or_insert(reason);
-            state.writer.take()
+            [state.writer.take(), state.watcher.take()]
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// The same for [`Disconnect::Hook`], in these words.
@@ -121,6 +119,19 @@ impl Outbox {
         poll_fn(|cx| {
             self.stall(cx);
             self.closing().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    /// Waits, beside the writer, until the connection is being closed; the reason. One may wait so.
+    pub(super) async fn watch(&self) -> Disconnect {
+        poll_fn(|cx| {
+            let mut state = self.state.lock();
+            if let Some(reason) = state.closing {
+                return Poll::Ready(reason);
+            }
+            state.watcher = Some(cx.waker().clone());
+            Poll::Pending
         })
         .await
     }

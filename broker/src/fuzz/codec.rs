@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::codec::{
     centrifuge::{Command, Request, single_line},
-    lines,
+    engineio, lines,
     presence::{FromClient, ToClient, unpack},
+    socketio::{self, Event, Packet, Partial},
 };
 
 /// The commands of a frame, a line or a datagram.
@@ -69,5 +70,54 @@ pub(super) fn boards(bytes: &[u8]) {
     if let Ok(unpacked) = unpack(bytes, limit) {
         assert!(unpacked.len() <= limit.max(bytes.len()));
         let _ = ToClient::read(&unpacked);
+    }
+}
+
+/// Packets of Engine.IO in a body, and the input as frames that become one.
+pub(super) fn engineio(bytes: &[u8]) {
+    use engineio::Packet;
+    assert!(engineio::body_of(bytes).len() <= bytes.len() * 2 + 8);
+    let Ok(body) = std::str::from_utf8(bytes) else { return };
+    let read: Vec<_> = Packet::read_all(body).collect();
+    let size = |packet: &Packet<'_>| match packet {
+        Packet::Message(text) | Packet::Ping(text) => text.len(),
+        Packet::Binary(bytes) => bytes.len(),
+        _ => 0,
+    };
+    let sizes: usize = read.iter().flatten().map(size).sum();
+    assert!(sizes <= body.len(), "nothing is invented");
+    let behind = format!("4first\u{1e}{body}");
+    let mut behind = Packet::read_all(&behind);
+    assert_eq!(behind.next(), Some(Ok(Packet::Message("first"))));
+    assert_eq!(behind.collect::<Vec<_>>(), read);
+}
+
+/// Packets of Socket.IO: a text, and behind the first line feed what its attachments are, each of a line.
+pub(super) fn socketio(bytes: &[u8]) {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let Some(Ok(text)) = lines.next().map(std::str::from_utf8) else { return };
+    if let Some(name) = socketio::name_of(text.as_bytes()) {
+        assert!(name.len() <= text.len());
+    }
+    let _ = socketio::binary::split(text.as_bytes());
+    let Ok(packet) = Packet::read(text) else { return };
+    if let Ok(event) = Event::read(packet.data) {
+        assert!(!socketio::is_reserved(&event.name));
+        assert_eq!(socketio::name_of(packet.data.as_bytes()), Some(event.name));
+    }
+    if packet.attachments == 0 {
+        return;
+    }
+    let mut partial = Partial::begin(&packet);
+    for line in lines {
+        if partial.add(line.into()) {
+            break;
+        }
+    }
+    let Ok(json) = partial.join() else { return };
+    assert!(json.len() <= partial.size() * 2 + 16 * packet.attachments + 16);
+    if value(&json).is_some() {
+        let (_, bytes) = socketio::binary::split(json.as_bytes()).expect("there are bytes in it");
+        assert!(bytes.len() >= packet.attachments, "all of them come out");
     }
 }

@@ -100,3 +100,47 @@ fn udp_needs_time_room_and_datagrams_of_a_usual_size() {
         assert_eq!(found, path("datagram_size")[..usize::from(!valid)], "{size}");
     }
 }
+
+#[test]
+fn rules_of_socket_io_make_sense() {
+    let with = |rule: EventRule| problems(|e| e.socketio.events = vec![rule]);
+    let rule = |act| EventRule::new("e", act);
+    assert_eq!(with(rule(Act::Join)), Vec::<String>::new());
+    for (rule, key) in [
+        (EventRule::new("connect", Act::Join), "event"),
+        (EventRule::new("", Act::Join), "event"),
+        (EventRule { namespace: Some("/staff".into()), ..rule(Act::Join) }, "namespace"),
+        (EventRule { room: "room".into(), ..rule(Act::Join) }, "room"),
+        (EventRule { emit: Some("disconnect".into()), ..rule(Act::Publish) }, "emit"),
+        (rule(Act::Call), "logic"),
+        (EventRule { logic: Some("echo".into()), ..rule(Act::Join) }, "logic"),
+    ] {
+        assert_eq!(with(rule), [format!("endpoints.socketio.events[0].{key}")]);
+    }
+    let twice = problems(|e| e.socketio.events = vec![rule(Act::Join), rule(Act::Leave)]);
+    assert_eq!(twice, ["endpoints.socketio.events[1].event"]);
+}
+
+#[test]
+fn what_else_is_said_of_socket_io_makes_sense() {
+    let key = |change: fn(&mut Socketio)| problems(|e| change(&mut e.socketio));
+    for (change, expected) in [
+        ((|s| s.transports.clear()) as fn(&mut Socketio), "transports"),
+        (|s| s.ping_interval = Period::from_secs(0), "ping_interval"),
+        (|s| s.ping_timeout = Period::from_secs(0), "ping_timeout"),
+        (|s| s.max_payload = Size::from_bytes(0), "max_payload"),
+        (|s| s.cookie = Some("a=b".into()), "cookie"),
+        (|s| s.message_event = "connect".into(), "message_event"),
+        (|s| s.namespaces.push("staff".into()), "namespaces[1]"),
+        (|s| s.namespaces.push("/a,b".into()), "namespaces[1]"),
+        (|s| s.namespaces.push("/".into()), "namespaces[1]"),
+        (|s| s.path = "/socket.io/".into(), "path"),
+    ] {
+        assert_eq!(key(change), [format!("endpoints.socketio.{expected}")]);
+    }
+    let path = |e: &mut Endpoints| {
+        e.socketio.enabled = true;
+        e.socketio.path = e.websocket.path.clone();
+    };
+    assert_eq!(problems(path), ["endpoints.socketio.path"]);
+}
