@@ -6,6 +6,7 @@
 mod browser;
 mod events;
 mod node;
+mod socketio;
 mod together;
 mod tool;
 

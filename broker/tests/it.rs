@@ -17,6 +17,7 @@ mod port;
 mod presence;
 mod process;
 mod redis;
+mod socketio;
 mod sse;
 mod support;
 mod tcp;

@@ -11,7 +11,7 @@ mod publishing;
 mod records;
 mod rubbish;
 mod script;
-mod server;
+pub(crate) mod server;
 mod starting;
 mod twice;
 

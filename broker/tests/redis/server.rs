@@ -18,9 +18,9 @@ use tempfile::TempDir;
 
 use super::eventually;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     process: Option<Child>,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     password: Option<&'static str>,
     tls: bool,
     directory: TempDir,
@@ -28,7 +28,7 @@ pub(super) struct Server {
 
 impl Server {
     /// A running server without a password.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut server = Self::absent();
         server.run().await;
         server

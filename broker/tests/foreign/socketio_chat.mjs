@@ -1,0 +1,54 @@
+// A chat as its pages speak to it, on the profile `chat`: two users on two instances.
+
+import assert from 'node:assert/strict';
+import { given, next } from './support.mjs';
+import { answer, connected } from './socketio_support.mjs';
+
+const [urlA, urlB, tokenA, tokenB] = given('URL_A', 'URL_B', 'TOKEN_ANN', 'TOKEN_BOB');
+const begun = Date.now();
+
+const ann = await connected(urlA, 'upgrade', { auth: { token: tokenA } });
+const comes = next(ann, 'userOnline');
+const bob = await connected(urlB, 'websocket', { auth: { token: tokenB } });
+const { userId, timestamp } = await comes;
+assert.equal(userId, 'bob');
+assert.ok(timestamp >= begun - 1000);
+const { members } = await answer(bob, 'getOnlineUsers');
+assert.deepEqual(members.map(({ user }) => user).sort(), ['ann', 'bob']);
+
+// As an object, and as the identity alone.
+assert.deepEqual(await answer(ann, 'joinConversation', { conversationId: 7 }), { status: 'ok' });
+assert.deepEqual(await answer(bob, 'joinConversation', '7'), { status: 'ok' });
+
+const typing = next(bob, 'userTyping');
+ann.emit('typing', { conversationId: 7, isTyping: true });
+const { isTyping, user } = await typing;
+assert.deepEqual([isTyping, user], [true, 'ann']);
+
+const [toBob, toAnn] = [next(bob, 'newMessage'), next(ann, 'newMessage')];
+const sent = await answer(ann, 'sendMessage', { conversationId: 7, content: 'hello', user: 'somebody else' });
+const message = await toBob;
+assert.deepEqual(await toAnn, message, 'the sender gets it as all others do');
+assert.deepEqual([message.content, message.user, message.conversationId], ['hello', 'ann', 7]);
+assert.deepEqual([message.id, message.timestamp], [sent.id, sent.timestamp]);
+
+assert.deepEqual(await answer(bob, 'leaveConversation', { conversationId: 7 }), { status: 'ok' });
+assert.equal((await answer(bob, 'sendMessage', { conversationId: 7, content: 'late' })).status, 'error');
+
+// A second tab of bob's: he is online until both are closed.
+ann.on('userOnline', () => assert.fail('bob was online'));
+const tab = await connected(urlA, 'websocket', { auth: { token: tokenB } });
+await answer(tab, 'getOnlineUsers');
+let offline = 0;
+ann.on('userOffline', () => offline++);
+bob.disconnect();
+for (let count = 3; count > 2;) {
+  count = (await answer(ann, 'getOnlineUsers')).members.length;
+}
+assert.equal(offline, 0);
+const goes = next(ann, 'userOffline');
+tab.disconnect();
+const { userId: gone, lastSeen } = await goes;
+assert.equal(gone, 'bob');
+assert.ok(lastSeen >= timestamp);
+process.exit(0);
