@@ -122,6 +122,32 @@ pub struct InstanceRecord {
     pub subscriptions: u64,
     /// Seconds since the start.
     pub uptime: u64,
+    /// The same in milliseconds; 0 of an instance of a version that does not tell. Whoever divides by the time between
+    /// two records needs it so fine.
+    #[serde(default)]
+    pub uptime_ms: u64,
+    /// Messages accepted for publishing since the start.
+    #[serde(default)]
+    pub published: u64,
+    /// Messages handed to a client's outbox since the start.
+    #[serde(default)]
+    pub delivered: u64,
+    /// Messages since the start that could not be published, or did not reach a client's outbox.
+    #[serde(default)]
+    pub failed: u64,
+    /// Its connection to Redis, where there is to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<RedisRecord>,
+}
+
+/// What an instance says of its connection to Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedisRecord {
+    /// Whether it stands.
+    pub connected: bool,
+    /// The last round trip of the instance's probe, in microseconds; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
 }
 
 /// What `/healthz` says of the backplane.
@@ -290,4 +316,17 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// Leaves in an orderly way: what is queued is sent, the directory, presence and lease are released.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_instance_says_of_itself_is_understood() {
+        let older = r#"{"id":"a","epoch":"1","version":"0.1.0","clients":2,"users":1,"channels":3,"subscriptions":4,"uptime":5}"#;
+        let record: InstanceRecord = serde_json::from_str(older).unwrap();
+        assert_eq!((record.clients, record.uptime, record.uptime_ms), (2, 5, 0));
+        assert_eq!((record.published, record.delivered, record.failed, record.redis), (0, 0, 0, None));
+    }
 }

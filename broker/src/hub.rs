@@ -68,8 +68,9 @@ impl Hub {
         news.for_each(|envelope| listener.heard(channel, &envelope, origin));
     }
 
-    /// What this instance says of itself.
+    /// What this instance says of itself, but for what only its backplane knows.
     pub fn record(&self) -> crate::backplane::InstanceRecord {
+        let uptime = self.started.elapsed();
         crate::backplane::InstanceRecord {
             id: self.address.instance.to_string(),
             epoch: self.address.epoch.to_string(),
@@ -78,7 +79,12 @@ impl Hub {
             users: self.registry.users() as u64,
             channels: self.channels.len() as u64,
             subscriptions: self.channels.subscriptions(),
-            uptime: self.started.elapsed().as_secs(),
+            uptime: uptime.as_secs(),
+            uptime_ms: uptime.as_millis() as u64,
+            published: self.metrics.publishes.sum(),
+            delivered: self.metrics.deliveries.sum(),
+            failed: self.metrics.publish_failures.sum() + self.metrics.delivery_failures.sum(),
+            redis: None,
         }
     }
 

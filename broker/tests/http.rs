@@ -68,6 +68,12 @@ async fn channels_and_info_tell_what_is_there() {
     assert_eq!(node["version"], env!("CARGO_PKG_VERSION"));
     let numbers = ["num_clients", "num_users", "num_channels", "num_subs"].map(|key| node[key].as_u64());
     assert_eq!(numbers, [Some(2), Some(1), Some(2), Some(3)], "all anonymous clients are one user");
+    broker.api("publish", &json!({"channel": "room-1", "data": 1})).await;
+    broker.api("publish", &json!({"channel": "nobody-listens", "data": 1})).await;
+    let node = broker.api("info", &json!({})).await["result"]["nodes"][0].take();
+    let counted = ["num_published", "num_delivered", "num_failed"].map(|key| node[key].as_u64());
+    assert_eq!(counted, [Some(2), Some(2), Some(0)]);
+    assert!(node.get("redis").is_none(), "there is to be none: {node}");
 }
 
 #[tokio::test]

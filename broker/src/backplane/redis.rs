@@ -299,8 +299,9 @@ impl Backplane for RedisBackplane {
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>> {
         async move {
             let core = self.core.get().ok_or(Unavailable::Disconnected)?;
-            let mut records = vec![core.hub.record()];
-            if let Some(commands) = core.commands_or_alone()? {
+            let commands = core.commands_or_alone()?;
+            let mut records = vec![core.lease.record(commands.is_some())];
+            if let Some(commands) = commands {
                 let others = core.lease.all(&commands).await?;
                 let others = others.into_iter().filter(|(address, _)| *address != core.address);
                 records.extend(others.filter_map(|(_, record)| record));

@@ -66,6 +66,11 @@ impl<L: Label> Counters<L> {
     pub fn get(&self, value: L) -> u64 {
         self.children[value.index()].get()
     }
+
+    /// What has been counted so far, whatever the value.
+    pub fn sum(&self) -> u64 {
+        self.children.iter().map(IntCounter::get).sum()
+    }
 }
 
 /// One histogram for each value of a label.

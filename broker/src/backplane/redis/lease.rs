@@ -15,9 +15,16 @@ use super::{
     commands::{Commands, Failed},
     connect::Failure,
     keys::Keys,
+    probe::Probe,
     records::Records,
 };
-use crate::{backplane::InstanceRecord, clock::now_ms, hub::Hub, message::Epoch, metrics::RedisCommand};
+use crate::{
+    backplane::{InstanceRecord, RedisRecord},
+    clock::now_ms,
+    hub::Hub,
+    message::Epoch,
+    metrics::RedisCommand,
+};
 
 /// How long a lease holds.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
@@ -28,22 +35,29 @@ pub(super) const RENEW: Duration = Duration::from_secs(3);
 pub(super) struct Lease {
     hub: Arc<Hub>,
     keys: Keys,
+    probe: Arc<Probe>,
     address: String,
     /// Other instances that were seen alive, and when.
     seen: Mutex<HashMap<String, Instant>>,
 }
 
 impl Lease {
-    pub(super) fn new(hub: Arc<Hub>, keys: Keys) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, keys: Keys, probe: Arc<Probe>) -> Self {
         let address = hub.address.to_string();
-        Self { hub, keys, address, seen: Mutex::default() }
+        Self { hub, keys, probe, address, seen: Mutex::default() }
+    }
+
+    /// What this instance says of itself.
+    pub(super) fn record(&self, connected: bool) -> InstanceRecord {
+        let round_trip_us = self.probe.last().map(|(took, _)| took.as_micros() as u64);
+        InstanceRecord { redis: Some(RedisRecord { connected, round_trip_us }), ..self.hub.record() }
     }
 
     /// Writes the lease; whether the one before was still held. Two starts of one instance see each other here: the
     /// earlier one leaves.
     pub(super) async fn renew(&self, commands: &Commands) -> Result<bool, Failed> {
         let lease = self.keys.lease(&self.address);
-        let record = serde_json::to_vec(&self.hub.record()).unwrap_or_default();
+        let record = serde_json::to_vec(&self.record(true)).unwrap_or_default();
         let mut pipeline = Pipeline::new();
         pipeline.cmd("EXISTS").arg(&lease);
         pipeline.cmd("SET").arg(&lease).arg(record).arg("PX").arg(LEASE.as_millis() as u64).ignore();

@@ -79,12 +79,13 @@ impl Core {
         let address = hub.address.to_string();
         let metrics = hub.metrics.clone();
         let bus = Arc::new(Bus::new(&hub.address, keys.clone(), metrics.clone()));
+        let probe = Arc::new(Probe::new(keys.probe(&address), metrics.clone()));
         Self {
             listen: Arc::new(Listen::new(keys.clone(), metrics.clone())),
             records: Arc::new(Records::new(hub.clone(), bus.clone(), keys.clone())),
-            lease: Arc::new(Lease::new(hub.clone(), keys.clone())),
+            lease: Arc::new(Lease::new(hub.clone(), keys.clone(), probe.clone())),
             reaper: Arc::new(Reaper::new(hub.clone(), bus.clone(), keys.clone())),
-            probe: Arc::new(Probe::new(keys.probe(&address), metrics.clone())),
+            probe,
             peers: Arc::new(Peers::new(&address, keys.clone(), metrics)),
             state: Mutex::default(),
             stop: CancellationToken::new(),

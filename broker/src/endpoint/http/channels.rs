@@ -51,7 +51,7 @@ impl Method for Info {
     async fn run(self, api: &Api) -> Result<Value, Failed> {
         let instances = api.gateway.backplane.instances().await?;
         let describe = |instance: &InstanceRecord| {
-            json!({
+            let mut node = json!({
                 "uid": format!("{}/{}", instance.id, instance.epoch),
                 "name": instance.id,
                 "version": instance.version,
@@ -60,7 +60,15 @@ impl Method for Info {
                 "num_channels": instance.channels,
                 "num_subs": instance.subscriptions,
                 "uptime": instance.uptime,
-            })
+                "uptime_ms": instance.uptime_ms,
+                "num_published": instance.published,
+                "num_delivered": instance.delivered,
+                "num_failed": instance.failed,
+            });
+            if let Some(redis) = instance.redis {
+                node["redis"] = json!(redis);
+            }
+            node
         };
         Ok(json!({"nodes": instances.iter().map(describe).collect::<Vec<_>>()}))
     }

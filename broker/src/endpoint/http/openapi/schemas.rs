@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 mod history;
+mod instances;
 mod subscriptions;
 
 use super::{request_name, result_name};
@@ -96,16 +97,6 @@ pub(super) fn shared() -> Map<String, Value> {
         "last_message": count("When its last message came, in milliseconds since 1970."),
         "metadata": schema("Texts"),
     });
-    let node = json!({
-        "uid": text("The instance's ID and boot epoch."),
-        "name": text("The instance's ID."),
-        "version": text("The broker's version."),
-        "num_clients": count("Connections."),
-        "num_users": count("Distinct users of them."),
-        "num_channels": count("Channels that have a subscriber there."),
-        "num_subs": count("Subscriptions."),
-        "uptime": count("Seconds since its start."),
-    });
     let counted = object(&["num_clients"], json!({"num_clients": count("Subscribers, on all instances.")}));
     let failed = described(closed(&["error"], json!({"error": schema("Error")})), "It was not done.");
     let schemas = [
@@ -115,13 +106,7 @@ pub(super) fn shared() -> Map<String, Value> {
         ("ClientId".to_owned(), json!({"type": "string", "format": "uuid", "description": "A client's id."})),
         ("Member".to_owned(), object(&["user", "client"], member)),
         ("Client".to_owned(), object(&["id", "instance", "endpoint", "connected", "last_message"], client)),
-        (
-            "Node".to_owned(),
-            object(
-                &["uid", "name", "version", "num_clients", "num_users", "num_channels", "num_subs", "uptime"],
-                node,
-            ),
-        ),
+        ("Node".to_owned(), instances::node()),
         ("Channel".to_owned(), described(counted, "A channel.")),
     ];
     schemas.into_iter().chain(history::shared()).collect()
@@ -225,17 +210,7 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
             result: object(&["channels"], json!({"channels": map(schema("Channel"), "Channels by name.")})),
             answered: json!({"channels": {"lobby": {"num_clients": 1}}}),
         },
-        ApiMethod::Info => Described {
-            summary: "List the instances",
-            description: "What an instance says of the others is up to three seconds old.",
-            request: object(&[], json!({})),
-            asked: json!({}),
-            result: object(&["nodes"], json!({"nodes": list(schema("Node"), "The instances.")})),
-            answered: json!({"nodes": [{
-                "uid": "chat-0/660c25ea8e327", "name": "chat-0", "version": "0.1.0", "num_clients": 1, "num_users": 1,
-                "num_channels": 1, "num_subs": 1, "uptime": 3,
-            }]}),
-        },
+        ApiMethod::Info => instances::info(),
         ApiMethod::Presence => Described {
             summary: "Tell who is in a channel",
             description: "The namespace must keep it: `presence` is not `nobody`, or `join_leave` is on.",
