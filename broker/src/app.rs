@@ -25,6 +25,7 @@ use crate::{
     message::{Address, InstanceId, LogicName},
     metrics::Metrics,
     middleware::{Chain, Middleware, Only},
+    pages,
     pipeline::Pipeline,
 };
 
@@ -356,7 +357,7 @@ fn client_router(
         let keys = ApiKeys::new(&config.auth.api_keys);
         router = router.merge(http::router(&config.endpoints.http.path, gateway.clone(), keys));
     }
-    router
+    router.merge(pages::router(config))
 }
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, BrokerError> {

@@ -24,6 +24,7 @@ mod log;
 pub mod logic;
 pub mod middleware;
 mod network;
+mod pages;
 mod place;
 mod redis;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use listen::{Admin, Client, ProxyProtocol};
 pub use log::{Log, LogFormat};
 pub use logic::Logic;
 pub use network::Network;
+pub use pages::Pages;
 pub use place::{ConfigError, Place, Problem};
 pub use redis::{Redis, RedisUrl};
 pub use runtime::Runtime;
@@ -74,6 +76,8 @@ pub struct Config {
     pub admin: Admin,
     /// The ways to talk to the broker.
     pub endpoints: Endpoints,
+    /// Pages for people.
+    pub pages: Pages,
     /// Who may connect, and who may use the server API.
     pub auth: Auth,
     /// What a program of yours is asked, or told, of clients.
@@ -144,6 +148,7 @@ impl Config {
         self.client.check(&mut problems);
         self.admin.check(&self.client, &mut problems);
         self.endpoints.check(&self.client, &self.admin, &mut problems);
+        self.pages.check(&self.endpoints, &mut problems);
         self.auth.check(&mut problems);
         self.hooks.check(&self.channels, &mut problems);
         self.channels.check(&mut problems);

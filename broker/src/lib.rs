@@ -50,6 +50,7 @@ pub mod drain;
 pub mod hooks;
 pub mod keyring;
 pub mod metrics;
+pub(crate) mod pages;
 pub mod pattern;
 pub(crate) mod post;
 pub mod telemetry;

@@ -13,6 +13,7 @@ mod hooks;
 mod http;
 mod logic;
 mod middleware;
+mod pages;
 mod port;
 mod presence;
 mod process;

@@ -1,5 +1,6 @@
 //! The Redis backplane on real servers that each test starts for itself.
 
+mod admin_page;
 mod boards;
 mod clients;
 mod faults;

@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 mod broker;
+pub(crate) mod chromium;
 mod client;
 mod frame;
 mod http;

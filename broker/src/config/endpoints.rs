@@ -70,6 +70,16 @@ impl Endpoints {
             || self.udp.enabled
     }
 
+    /// The keys and values of the paths on the client address that are in use.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("endpoints.websocket.path", self.websocket.enabled, &self.websocket.path),
+            ("endpoints.sse.path", self.sse.enabled, &self.sse.path),
+            ("endpoints.http.path", self.http.enabled, &self.http.path),
+        ];
+        all.into_iter().filter_map(|(key, enabled, path)| enabled.then_some((key, path.as_str())))
+    }
+
     pub(super) fn check(&self, client: &Client, admin: &Admin, problems: &mut Vec<Problem>) {
         self.websocket.check(problems);
         self.sse.check(problems);

@@ -14,6 +14,7 @@ use super::within;
 #[derive(Debug, Clone)]
 pub(crate) struct Response {
     pub(crate) status: u16,
+    head: String,
     pub(crate) body: String,
 }
 
@@ -22,6 +23,12 @@ impl Response {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The value of a header, whose name is in small letters.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// Whether the body is as long as the head says.
@@ -38,7 +45,8 @@ impl Response {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Self { status: status.unwrap_or_else(|| panic!("no status: {head:?}")), body: body.to_owned() }
+        let status = status.unwrap_or_else(|| panic!("no status: {head:?}"));
+        Self { status, head: head.to_owned(), body: body.to_owned() }
     }
 }
 
