@@ -27,15 +27,15 @@ pub use auth::{Algorithm, Auth, Jwt, JwtKey, SecretKeyRef};
 pub use channels::{Channels, History, Namespace, PresenceRule, PublishRule, ReadRule, SubscribeRule};
 pub use docs::markdown;
 pub use endpoints::{
-    Endpoints, HttpEndpoint, ProxyProtocol, SseEndpoint, TcpEndpoint, Tls, TlsVersion, UdpEndpoint,
-    WebsocketEndpoint,
+    Act, Endpoints, EventRule, HttpEndpoint, PresenceEndpoint, Profile, ProxyProtocol, SocketioEndpoint,
+    SseEndpoint, TcpEndpoint, Tls, TlsVersion, Transport, UdpEndpoint, WebsocketEndpoint,
 };
 pub use hooks::{Hook, Hooks, OnFailure};
 pub use limits::{HANDSHAKES, Limits, Rate, TOKEN_GRACE};
 pub use logic::{Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, WhenFull};
 pub use middleware::{Keys, MessageRule, Middleware, Texts};
 pub use operation::{DisruptionBudget, Drain, Log, LogFormat, LogLevel, Monitoring};
-pub use pods::{ExternalTrafficPolicy, ImagePullPolicy, PodTemplate, Service, ServiceType};
+pub use pods::{ExternalTrafficPolicy, ImagePullPolicy, PodTemplate, Service, ServiceType, SessionAffinity};
 pub use redis::{
     EmptyDirStorage, ExternalRedis, ManagedRedis, PersistentStorage, Redis, RedisStorage, Topology,
 };
@@ -64,7 +64,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     cel,
     doc = "A cluster of message brokers: any number of instances, joined by a Redis, that clients connect to over \
-           WebSocket, server-sent events, TCP or UDP.",
+           WebSocket, Socket.IO, server-sent events, TCP or UDP.",
     validation = rules::cluster_name(),
     validation = rules::cluster_has_a_spec(),
     scale(
@@ -128,7 +128,10 @@ use serde::{Deserialize, Serialize};
     validation = rules::one_redis(),
     validation = rules::hooks::of_known_namespaces("subscribe"),
     validation = rules::hooks::of_known_namespaces("publish"),
-    validation = rules::middleware::of_known_endpoints()
+    validation = rules::middleware::of_known_endpoints(),
+    validation = rules::socketio::calls_known_modules(),
+    validation = rules::presence::boards_tell_who_comes(),
+    validation = rules::presence::announcements_are_for_all()
 )]
 pub struct BrokerClusterSpec {
     /// How many instances run. `kubectl scale brokercluster/NAME --replicas=N` changes it too. When it is lowered, the

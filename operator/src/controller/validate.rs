@@ -32,6 +32,10 @@ pub struct Valid {
     pub message_size: u64,
     /// `limits.outboxSize` in bytes.
     pub outbox_size: u64,
+    /// `endpoints.socketio.maxPayload` in bytes.
+    pub max_payload: u64,
+    /// `endpoints.presence.compressAbove` in bytes.
+    pub compress_above: u64,
     /// `responseSize` of each webhook in bytes.
     pub response_sizes: BTreeMap<Place, u64>,
 }
@@ -98,6 +102,11 @@ pub fn validate(cluster: &BrokerCluster, secrets: &References) -> Result<Valid, 
     }
     let message_size = size("spec.limits.messageSize", &spec.limits.message_size, &mut problems);
     let outbox_size = size("spec.limits.outboxSize", &spec.limits.outbox_size, &mut problems);
+    let endpoints = &spec.endpoints;
+    let max_payload =
+        size("spec.endpoints.socketio.maxPayload", &endpoints.socketio.max_payload, &mut problems);
+    let compress_above =
+        size("spec.endpoints.presence.compressAbove", &endpoints.presence.compress_above, &mut problems);
     let response_sizes = response_sizes(spec, &mut problems);
     let redis = redis(spec, &mut problems);
     let Some(redis) = redis.filter(|_| problems.is_empty()) else { return Err(Rejection::Spec(problems)) };
@@ -106,7 +115,18 @@ pub fn validate(cluster: &BrokerCluster, secrets: &References) -> Result<Valid, 
         return Err(Rejection::Secrets(missing));
     }
     let uid = cluster.metadata.uid.clone().unwrap_or_default();
-    Ok(Valid { name, namespace, uid, spec: spec.clone(), redis, message_size, outbox_size, response_sizes })
+    Ok(Valid {
+        name,
+        namespace,
+        uid,
+        spec: spec.clone(),
+        redis,
+        message_size,
+        outbox_size,
+        max_payload,
+        compress_above,
+        response_sizes,
+    })
 }
 
 fn redis(spec: &BrokerClusterSpec, problems: &mut Vec<String>) -> Option<ValidRedis> {
@@ -274,6 +294,10 @@ mod tests {
             problems(json!({"limits": limits, "redis": {"managed": storage}}))
                 .contains("'64KB' is not a size")
         );
+        let endpoints = json!({"socketio": {"maxPayload": "1MB"}, "presence": {"compressAbove": "lots"}});
+        let sizes = problems(json!({"endpoints": endpoints, "redis": {"managed": storage}}));
+        assert!(sizes.contains("spec.endpoints.socketio.maxPayload: '1MB' is not a size"), "{sizes}");
+        assert!(sizes.contains("spec.endpoints.presence.compressAbove: 'lots' is not a size"), "{sizes}");
         let hooks = json!({"connect": {"webhook": {"url": "http://h", "responseSize": "1MB"}}});
         assert!(
             problems(json!({"hooks": hooks, "redis": {"managed": storage}}))

@@ -1,12 +1,16 @@
 //! `spec.endpoints`.
 
+mod presence;
 mod proxy_protocol;
+mod socketio;
 mod sse;
 mod tcp;
 mod tls;
 mod udp;
 
+pub use presence::PresenceEndpoint;
 pub use proxy_protocol::ProxyProtocol;
+pub use socketio::{Act, EventRule, Profile, SocketioEndpoint, Transport};
 pub use sse::SseEndpoint;
 pub use tcp::TcpEndpoint;
 pub use tls::{Tls, TlsVersion};
@@ -23,6 +27,8 @@ use serde::{Deserialize, Serialize};
     validation = rules::one_endpoint(),
     validation = rules::endpoint_paths(),
     validation = rules::sse_path(),
+    validation = rules::socketio_path(),
+    validation = rules::presence_path(),
     validation = rules::description_path()
 )]
 pub struct Endpoints {
@@ -33,6 +39,14 @@ pub struct Endpoints {
     /// Clients that only listen, by server-sent events.
     #[serde(default)]
     pub sse: SseEndpoint,
+
+    /// Clients that speak Socket.IO, by polling and WebSocket.
+    #[serde(default)]
+    pub socketio: SocketioEndpoint,
+
+    /// Boards: who is there, where their cursors are, and what they have selected, by WebSocket.
+    #[serde(default)]
+    pub presence: PresenceEndpoint,
 
     /// Clients over TCP, a JSON command a line, on a port of its own. It is not encrypted.
     #[serde(default)]
@@ -66,7 +80,12 @@ pub struct Endpoints {
 impl Endpoints {
     /// Whether there is one for clients.
     pub fn take_clients(&self) -> bool {
-        self.websocket.enabled || self.sse.enabled || self.tcp.enabled || self.udp.enabled
+        self.websocket.enabled
+            || self.sse.enabled
+            || self.socketio.enabled
+            || self.presence.enabled
+            || self.tcp.enabled
+            || self.udp.enabled
     }
 }
 

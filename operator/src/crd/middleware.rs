@@ -37,8 +37,8 @@ impl Middleware {
     validation = rules::not_its_opposite("tags")
 )]
 pub struct MessageRule {
-    /// Only for what came in by these: `websocket`, `sse`, `tcp`, `udp`, `http` (the server API), or an endpoint that the
-    /// broker of your `image` adds. Empty: for everything. What logic sends has come in by none.
+    /// Only for what came in by these: `websocket`, `socketio`, `sse`, `presence`, `tcp`, `udp`, `http` (the server API), or
+    /// an endpoint that the broker of your `image` adds. Empty: for everything. What logic sends has come in by none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     pub endpoints: Vec<String>,

@@ -24,7 +24,7 @@ pub enum ImagePullPolicy {
 /// The Service that clients connect to.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::traffic_from_outside())]
+#[x_kube(validation = rules::traffic_from_outside(), validation = rules::affinity_of_a_time())]
 pub struct Service {
     /// How it is reached: inside the cluster, on a port of every node, or by a load balancer of the cloud.
     #[serde(rename = "type", default)]
@@ -35,6 +35,18 @@ pub struct Service {
     /// connections.
     #[serde(default)]
     pub external_traffic_policy: ExternalTrafficPolicy,
+
+    /// Whether connections from one address go to one instance. Nothing needs it: instances are one to their clients.
+    /// `ClientIP` saves a way where clients of Socket.IO poll, whose requests would otherwise come to one instance and be
+    /// brought to another. It helps only while the Service sees the clients' own addresses: behind a proxy all would go to
+    /// one instance.
+    #[serde(default)]
+    pub session_affinity: SessionAffinity,
+
+    /// With `ClientIP`: for how many seconds after an address' last connection. Absent: three hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub session_affinity_seconds: Option<u32>,
 
     /// Annotations for the Service, such as a load balancer's settings.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -64,6 +76,17 @@ pub enum ExternalTrafficPolicy {
     Cluster,
     /// They do not.
     Local,
+}
+
+/// Whether connections from one address go to one instance.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum SessionAffinity {
+    /// They go to any.
+    #[default]
+    None,
+    /// They do, as long as it is there.
+    #[serde(rename = "ClientIP")]
+    ClientIp,
 }
 
 /// The brokers' pods.

@@ -10,6 +10,8 @@ pub(super) mod endpoints;
 pub(super) mod hooks;
 pub(super) mod logic;
 pub(super) mod middleware;
+pub(super) mod presence;
+pub(super) mod socketio;
 pub(super) mod webhook;
 
 /// The longest name of a BrokerCluster. Its Redis' StatefulSet is called `NAME-redis`, and Kubernetes labels that
@@ -254,6 +256,13 @@ pub(super) fn reserved_volumes() -> Rule {
         "self.all(v, v.name != 'settings')",
         "a volume in podTemplate.volumes is named settings, which is the name of the broker's own: give it another \
          name",
+    )
+}
+
+pub(super) fn affinity_of_a_time() -> Rule {
+    rule(
+        "self.sessionAffinity == 'ClientIP' || !has(self.sessionAffinitySeconds)",
+        "sessionAffinitySeconds means nothing without affinity: write sessionAffinity: ClientIP too, or leave it out",
     )
 }
 

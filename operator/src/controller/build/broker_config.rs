@@ -143,7 +143,7 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
             proxy_protocol: Some(&spec.endpoints.proxy_protocol).filter(|proxies| proxies.enabled),
         },
         admin: Admin { address: format!("0.0.0.0:{ADMIN_PORT}") },
-        endpoints: endpoints::endpoints(&spec.endpoints),
+        endpoints: endpoints::endpoints(cluster),
         auth: auth::auth(cluster),
         hooks: hooks::hooks(cluster),
         channels: channels(cluster),

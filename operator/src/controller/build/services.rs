@@ -9,9 +9,12 @@ use super::{
 };
 use crate::{
     controller::validate::Valid,
-    crd::{ExternalTrafficPolicy, ServiceType},
+    crd::{self, ExternalTrafficPolicy, ServiceType},
 };
-use k8s_openapi::api::core::v1::{Service, ServiceSpec};
+use k8s_openapi::api::core::v1::{ClientIPConfig, Service, ServiceSpec, SessionAffinityConfig};
+
+/// What Kubernetes takes by itself.
+const AFFINITY_SECONDS: u32 = 3 * 60 * 60;
 
 /// The Service that clients connect to.
 pub(super) fn client(cluster: &Valid) -> Service {
@@ -33,6 +36,14 @@ pub(super) fn client(cluster: &Valid) -> Service {
     // `Cluster` is what Kubernetes does by itself, where it has a meaning.
     if cluster.spec.service.external_traffic_policy == ExternalTrafficPolicy::Local {
         spec.external_traffic_policy = Some("Local".into());
+    }
+    // Always with its time, so that the two go together when affinity is taken away: one without the other is refused.
+    if cluster.spec.service.session_affinity == crd::SessionAffinity::ClientIp {
+        let seconds = cluster.spec.service.session_affinity_seconds.unwrap_or(AFFINITY_SECONDS);
+        spec.session_affinity = Some("ClientIP".into());
+        spec.session_affinity_config = Some(SessionAffinityConfig {
+            client_ip: Some(ClientIPConfig { timeout_seconds: Some(seconds.cast_signed()) }),
+        });
     }
     service
 }

@@ -60,7 +60,8 @@ pub(in crate::crd) fn path() -> Rule {
 
 pub(in crate::crd) fn one_endpoint() -> Rule {
     rule(
-        "self.websocket.enabled || self.http.enabled || self.sse.enabled || self.tcp.enabled || self.udp.enabled",
+        "self.websocket.enabled || self.http.enabled || self.sse.enabled || self.socketio.enabled || \
+         self.presence.enabled || self.tcp.enabled || self.udp.enabled",
         "all endpoints are disabled, so nobody could use the cluster: set one to true, for example websocket.enabled",
     )
 }
@@ -70,9 +71,12 @@ pub(in crate::crd) fn endpoint_paths() -> Rule {
         format!("(!self.{name}.enabled || !(self.{name}.path + '/').startsWith(self.http.path + '/'))")
     };
     rule(
-        &format!("!self.http.enabled || ({} && {})", apart("websocket"), apart("sse")),
-        "websocket.path or sse.path is http.path or inside it: give each endpoint a path of its own, for example \
-         /connection/websocket, /connection/uni_sse and /api",
+        &format!(
+            "!self.http.enabled || ({})",
+            ["websocket", "sse", "socketio", "presence"].map(apart).join(" && ")
+        ),
+        "websocket.path, sse.path, socketio.path or presence.path is http.path or inside it: give each endpoint a path of its \
+         own, for example /connection/websocket, /connection/uni_sse, /socket.io, /presence and /api",
     )
 }
 
@@ -84,10 +88,32 @@ pub(in crate::crd) fn sse_path() -> Rule {
     )
 }
 
+pub(in crate::crd) fn socketio_path() -> Rule {
+    rule(
+        &path_of_its_own("socketio", &["websocket", "sse"]),
+        "socketio.path is the path of websocket or sse too: give each endpoint a path of its own, for example /socket.io",
+    )
+}
+
+pub(in crate::crd) fn presence_path() -> Rule {
+    rule(
+        &path_of_its_own("presence", &["websocket", "sse", "socketio"]),
+        "presence.path is the path of websocket, sse or socketio too: give each endpoint a path of its own, for example \
+         /presence",
+    )
+}
+
+/// That an endpoint, where it is there, is not where one of the others is.
+fn path_of_its_own(name: &str, others: &[&str]) -> String {
+    let apart = others
+        .iter()
+        .map(|other| format!("(!self.{other}.enabled || self.{other}.path != self.{name}.path)"));
+    format!("!self.{name}.enabled || ({})", apart.collect::<Vec<_>>().join(" && "))
+}
+
 pub(in crate::crd) fn description_path() -> Rule {
     rule(
-        "self.websocket.path != '/openapi.json' && self.http.path != '/openapi.json' && \
-         self.sse.path != '/openapi.json'",
+        "[self.websocket.path, self.sse.path, self.socketio.path, self.presence.path, self.http.path].all(p, p != '/openapi.json')",
         "/openapi.json is where the server API is described: give the endpoint another path, for example /api",
     )
 }

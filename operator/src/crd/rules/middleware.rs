@@ -53,13 +53,13 @@ pub(in crate::crd) fn of_known_endpoints() -> Rule {
     let each = |chain: &str| {
         format!(
             "(!has(self.middleware.{chain}) || self.middleware.{chain}.all(r, !has(r.endpoints) || \
-             r.endpoints.all(e, e in ['websocket', 'sse', 'tcp', 'udp', 'http'])))"
+             r.endpoints.all(e, e in ['websocket', 'socketio', 'sse', 'presence', 'tcp', 'udp', 'http'])))"
         )
     };
     rule(
         &format!("has(self.image) || !has(self.middleware) || ({} && {})", each("receive"), each("send")),
-        "a rule of middleware names an endpoint that the broker does not have: write websocket, sse, tcp, udp or http (the \
-         server API); an endpoint of your own is in an image of your own, which spec.image names",
+        "a rule of middleware names an endpoint that the broker does not have: write websocket, socketio, sse, presence, tcp, \
+         udp or http (the server API); an endpoint of your own is in an image of your own, which spec.image names",
     )
     .field_path(".middleware")
 }

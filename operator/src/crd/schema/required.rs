@@ -5,7 +5,7 @@ use super::EMBEDDED;
 use serde_json::{Map, Value, json};
 
 /// What could be written, by how the field's path ends; the first that fits counts.
-const EXAMPLES: [(&str, &str); 9] = [
+const EXAMPLES: [(&str, &str); 11] = [
     ("imagePullSecrets.name", "registry"),
     ("modules.name", "game"),
     (".name", "chat-secrets"),
@@ -15,6 +15,8 @@ const EXAMPLES: [(&str, &str); 9] = [
     ("webhook.url", "http://127.0.0.1:7000/messages"),
     (".webhook", "{url: 'http://127.0.0.1:7000/hooks'}"),
     ("persistent.size", "1Gi"),
+    ("events.event", "message"),
+    ("events.do", "publish"),
 ];
 
 /// Puts rules in the place of `required`, everywhere below but in Kubernetes' own types.

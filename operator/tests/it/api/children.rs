@@ -47,6 +47,30 @@ async fn tcp_and_udp_have_one_port_of_one_service() {
 }
 
 #[tokio::test]
+async fn affinity_of_the_service_comes_and_goes() {
+    let fixture = Fixture::new().await;
+    let _operator = fixture.operator().await;
+    let affinity = async || {
+        let spec = fixture.get::<Service>("chat").await.and_then(|service| service.spec);
+        let spec = spec.unwrap_or_default();
+        let seconds = spec.session_affinity_config.and_then(|config| config.client_ip?.timeout_seconds);
+        (spec.session_affinity.unwrap_or_default(), seconds)
+    };
+    for (service, expected) in [
+        (json!({"sessionAffinity": "ClientIP"}), ("ClientIP", Some(10_800))),
+        (json!({}), ("None", None)),
+        (json!({"sessionAffinity": "ClientIP", "sessionAffinitySeconds": 60}), ("ClientIP", Some(60))),
+        (json!({"sessionAffinity": "None"}), ("None", None)),
+    ] {
+        let mut spec = chat();
+        spec["service"] = service;
+        fixture.apply("chat", spec).await.expect("it is valid");
+        let expected = (expected.0.to_owned(), expected.1);
+        until(&format!("the affinity is {expected:?}"), async || affinity().await == expected).await;
+    }
+}
+
+#[tokio::test]
 async fn what_somebody_changed_is_restored_in_every_kind() {
     let fixture = Fixture::new().await;
     let _operator = fixture.operator().await;

@@ -1,5 +1,6 @@
 //! What the API server itself refuses, and with which words.
 
+mod endpoints;
 mod hooks;
 mod logic;
 
@@ -36,6 +37,7 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
     all_are_refused(&fixture, wrong_fields()).await;
     all_are_refused(&fixture, logic::wrong_fields()).await;
     all_are_refused(&fixture, hooks::wrong_fields()).await;
+    all_are_refused(&fixture, endpoints::wrong_fields()).await;
 }
 
 fn wrong_fields() -> Vec<(Value, &'static str)> {
@@ -343,6 +345,10 @@ async fn defaults_are_filled_in() {
         ("/limits/tokenGrace", json!("25s")),
         ("/endpoints/tcp/enabled", json!(false)),
         ("/endpoints/udp/port", json!(8100)),
+        ("/endpoints/socketio/namespaces", json!(["/"])),
+        ("/endpoints/socketio/maxPayload", json!("1Mi")),
+        ("/endpoints/presence/channelPrefix", json!("board:")),
+        ("/service/sessionAffinity", json!("None")),
         ("/drain/gracePeriodSeconds", json!(25)),
         ("/disruptionBudget/maxUnavailable", json!(1)),
         ("/monitoring/annotations", json!(true)),

@@ -1,6 +1,8 @@
 //! The section `endpoints`.
 
-use crate::crd;
+mod socketio;
+
+use crate::{controller::validate::Valid, crd};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -9,6 +11,10 @@ pub(super) struct Endpoints<'a> {
     http: Http<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sse: Option<Sse<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socketio: Option<socketio::Socketio<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence: Option<Presence<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tcp: Option<Tcp<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +44,21 @@ struct Sse<'a> {
 }
 
 #[derive(Serialize)]
+struct Presence<'a> {
+    enabled: bool,
+    path: &'a str,
+    channel_prefix: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    announcements: Option<&'a str>,
+    ping_interval: &'a str,
+    pong_timeout: &'a str,
+    idle_timeout: &'a str,
+    cursor_rate: u32,
+    flush_interval: &'a str,
+    compress_above: u64,
+}
+
+#[derive(Serialize)]
 struct Tcp<'a> {
     enabled: bool,
     address: String,
@@ -57,8 +78,8 @@ struct Udp<'a> {
 
 /// Those that are off by default stand in the file only when they are on: what a cluster does not use does not stand there,
 /// so that a new release of the operator leaves its pods alone.
-pub(super) fn endpoints(endpoints: &crd::Endpoints) -> Endpoints<'_> {
-    let crd::Endpoints { websocket, http, sse, tcp, udp, .. } = endpoints;
+pub(super) fn endpoints(cluster: &Valid) -> Endpoints<'_> {
+    let crd::Endpoints { websocket, http, sse, socketio, presence, tcp, udp, .. } = &cluster.spec.endpoints;
     Endpoints {
         websocket: Websocket {
             enabled: websocket.enabled,
@@ -72,6 +93,19 @@ pub(super) fn endpoints(endpoints: &crd::Endpoints) -> Endpoints<'_> {
             path: &sse.path,
             ping_interval: &sse.ping_interval,
             compression: sse.compression,
+        }),
+        socketio: socketio.enabled.then(|| socketio::socketio(socketio, cluster.max_payload)),
+        presence: presence.enabled.then(|| Presence {
+            enabled: true,
+            path: &presence.path,
+            channel_prefix: &presence.channel_prefix,
+            announcements: presence.announcements.as_deref(),
+            ping_interval: &presence.ping_interval,
+            pong_timeout: &presence.pong_timeout,
+            idle_timeout: &presence.idle_timeout,
+            cursor_rate: presence.cursor_rate,
+            flush_interval: &presence.flush_interval,
+            compress_above: cluster.compress_above,
         }),
         tcp: tcp.enabled.then(|| Tcp {
             enabled: true,

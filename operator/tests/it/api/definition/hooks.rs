@@ -82,7 +82,7 @@ pub(super) fn wrong_fields() -> Vec<(Value, &'static str)> {
         (receive(json!({"strip": {"metadata": [""]}})), "should be at least 1 chars long"),
         (
             receive(json!({"endpoints": ["websockets"], "strip": {"tags": ["a"]}})),
-            "write websocket, sse, tcp, udp or http (the server API)",
+            "write websocket, socketio, sse, presence, tcp, udp or http (the server API)",
         ),
         (
             with("middleware", json!({"send": [{"endpoints": ["own"], "strip": {"tags": ["a"]}}]})),
