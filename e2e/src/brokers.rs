@@ -181,6 +181,13 @@ impl<'a> Brokers<'a> {
         http::get((self.ip(ordinal).await?, ADMIN_PORT).into(), "/healthz").await
     }
 
+    /// What an instance has counted under this name with these labels; 0 while it has counted nothing.
+    pub async fn metric(&self, ordinal: usize, name: &str) -> Result<u64> {
+        let page = http::text((self.ip(ordinal).await?, ADMIN_PORT).into(), "/metrics").await?;
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(Ok(0), |value| value.parse().with_context(|| format!("{name} is {value}")))
+    }
+
     /// The key of the server API.
     pub async fn api_key(&self) -> Result<String> {
         let secret = self.lab.api::<Secret>().get(&format!("{}-api-key", self.name)).await?;

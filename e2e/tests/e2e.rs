@@ -8,4 +8,5 @@ mod logic;
 mod messages;
 mod objects;
 mod scaling;
+mod socketio;
 mod support;

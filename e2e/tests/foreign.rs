@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use e2e::{
     brokers::{Brokers, CHAT, small},
-    http,
     lab::Lab,
     report::time,
     script::Script,
@@ -14,7 +13,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::support::ROOM;
+use crate::support::{ROOM, home, publish};
 
 fn url(address: SocketAddr) -> String {
     format!("ws://{address}/connection/websocket")
@@ -40,9 +39,9 @@ async fn foreign_client_over_pods() -> Result<()> {
 
         let mut script = Script::start("stay.mjs", &[&url(brokers.service().await?), ROOM])?;
         script.says("subscribed").await?;
-        publish(&brokers, "before").await?;
+        publish(&brokers, &json!("before")).await?;
         script.says("received \"before\"").await?;
-        let home = home(&brokers).await?;
+        let home = home(&brokers, 2).await?;
         lab.report.say("test", format!("the client is on {home}, through the Service; deletes that pod"));
         let deleted = Instant::now();
         lab.api::<Pod>().delete(&home, &DeleteParams::default()).await?;
@@ -50,26 +49,9 @@ async fn foreign_client_over_pods() -> Result<()> {
         lab.report.say("centrifuge", format!("connecting 3001 after {}", time(deleted.elapsed())));
         script.says("subscribed").await?;
         lab.report.say("centrifuge", format!("subscribed again after {}", time(deleted.elapsed())));
-        publish(&brokers, "end").await?;
+        publish(&brokers, &json!("end")).await?;
         script.says("received \"end\"").await?;
         script.succeeds().await
     })
     .await
-}
-
-/// The instance that has the only client.
-async fn home(brokers: &Brokers<'_>) -> Result<String> {
-    for ordinal in [0, 1] {
-        if brokers.health(ordinal).await?["connections"] == 1 {
-            return Ok(brokers.instance(ordinal));
-        }
-    }
-    None.context("no instance has one client")
-}
-
-async fn publish(brokers: &Brokers<'_>, data: &str) -> Result<()> {
-    let body = json!({"channel": ROOM, "data": data});
-    let answer = http::call(brokers.service().await?, "publish", &brokers.api_key().await?, &body).await?;
-    ensure!(answer == json!({"result": {}}), "the server API answered {answer}");
-    Ok(())
 }

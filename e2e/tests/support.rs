@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use e2e::{brokers::Brokers, history::Pods, lab::Lab, visitor::Visitor};
+use anyhow::{Context, Result, ensure};
+use e2e::{brokers::Brokers, history::Pods, http, lab::Lab, visitor::Visitor};
+use serde_json::{Value, json};
 
 /// The channel that visitors are in.
 pub(crate) const ROOM: &str = "room";
@@ -24,6 +25,24 @@ pub(crate) async fn visitors_on(
     }
     lab.report.say("test", format!("{count} visitors are on {}", brokers.instance(ordinal)));
     Ok(visitors)
+}
+
+/// The one of these instances that has the only client.
+pub(crate) async fn home(brokers: &Brokers<'_>, replicas: usize) -> Result<String> {
+    for ordinal in 0..replicas {
+        if brokers.health(ordinal).await?["connections"] == 1 {
+            return Ok(brokers.instance(ordinal));
+        }
+    }
+    None.context("no instance has one client")
+}
+
+/// Publishes into [`ROOM`], by the server API.
+pub(crate) async fn publish(brokers: &Brokers<'_>, data: &Value) -> Result<()> {
+    let body = json!({"channel": ROOM, "data": data});
+    let answer = http::call(brokers.service().await?, "publish", &brokers.api_key().await?, &body).await?;
+    ensure!(answer == json!({"result": {}}), "the server API answered {answer}");
+    Ok(())
 }
 
 /// Every message from 1 to `last` arrived once, in order.
