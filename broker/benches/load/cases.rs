@@ -1,16 +1,17 @@
-//! What is measured. Every case is written once and runs over raw Redis and over the brokers, in each round.
+//! What is measured. Every case is written once and runs over a peer and over the brokers, in each round.
 
 use std::time::Duration;
 
 use crate::faults::Faults;
 use crate::meter::Usage;
-use crate::wire::Wire;
+use crate::side::Side;
 
 mod connects;
 mod fanout;
 mod idle;
 mod latency;
 mod pairs;
+mod socketio;
 mod start;
 mod storm;
 
@@ -19,10 +20,12 @@ mod storm;
 pub(crate) struct Case {
     /// What the command line calls it.
     pub(crate) name: &'static str,
+    /// The peer that the brokers are measured beside, and the brokers.
+    pub(crate) sides: [Side; 2],
     /// The figures that it gives, in this order.
     pub(crate) figures: &'static [Figure],
     /// Measures one side once; the duration is how long each of its flows is measured.
-    pub(crate) run: fn(Wire, Duration) -> anyhow::Result<Outcome>,
+    pub(crate) run: fn(Side, Duration) -> anyhow::Result<Outcome>,
 }
 
 /// One figure of a case.
@@ -41,9 +44,9 @@ pub(crate) struct Figure {
 /// A bound on a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
-    /// The broker's figure is at most so many times raw Redis's.
+    /// The broker's figure is at most so many times the peer's.
     RatioAtMost(f64),
-    /// The broker's figure is at least so many times raw Redis's.
+    /// The broker's figure is at least so many times the peer's.
     RatioAtLeast(f64),
     /// The broker's figure itself is at most this.
     AtMost(f64),
@@ -60,8 +63,11 @@ pub(crate) struct Outcome {
     pub(crate) usage: Option<Usage>,
 }
 
-/// All cases, in the order of the table.
-pub(crate) const ALL: [Case; 8] = [
+/// The brokers beside raw Redis.
+const BESIDE_REDIS: [Side; 2] = [Side::RawRedis, Side::Broker];
+
+/// All cases, in the order of the tables.
+pub(crate) const ALL: [Case; 13] = [
     latency::CASE,
     pairs::WINDOWED,
     pairs::SINGLE,
@@ -70,6 +76,11 @@ pub(crate) const ALL: [Case; 8] = [
     connects::CASE,
     storm::CASE,
     start::CASE,
+    socketio::LATENCY,
+    socketio::ROOMS_OF_2,
+    socketio::ROOMS_OF_50,
+    socketio::ROOM_OF_1000,
+    socketio::IDLE,
 ];
 
 /// Seconds of processor time for a million deliveries.

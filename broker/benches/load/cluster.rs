@@ -1,10 +1,11 @@
-//! What a case runs against: one Redis alone, or one Redis and two brokers. Every round has fresh processes on
+//! What a case runs against: one Redis alone, or one Redis and two brokers or their peers. Every round has fresh processes on
 //! free loopback ports, so no case sees what another left behind.
 
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::server::Server;
+use crate::side::Side;
 use crate::wire::Wire;
 
 const BROKER: &str = env!("CARGO_BIN_EXE_broker");
@@ -21,33 +23,39 @@ const BROKER: &str = env!("CARGO_BIN_EXE_broker");
 pub(crate) struct Cluster {
     /// How clients speak to it.
     pub(crate) wire: Wire,
-    /// Where publishers connect: Redis, or broker A.
+    /// Where publishers connect: Redis, or server A.
     pub(crate) near: SocketAddr,
-    /// Where subscribers connect: Redis, or broker B.
+    /// Where subscribers connect: Redis, or server B.
     pub(crate) far: SocketAddr,
-    brokers: Vec<Server>,
+    servers: Vec<Server>,
     redis: Server,
     _directory: TempDir,
 }
 
 impl Cluster {
-    /// Starts what the wire needs, and waits until it serves.
+    /// Starts the side's servers, and waits until they serve.
     ///
     /// # Errors
     /// When a server does not come up.
-    pub(crate) fn start(wire: Wire) -> anyhow::Result<Self> {
+    pub(crate) fn start(side: Side) -> anyhow::Result<Self> {
         let directory = directory()?;
         let (redis, redis_address, _) = start_redis(&directory)?;
-        let mut brokers = Vec::new();
+        let mut servers = Vec::new();
         let mut doors = [redis_address; 2];
-        if wire == Wire::WebSocket {
-            for (name, door) in ["a", "b"].into_iter().zip(&mut doors) {
-                let (broker, address, _) = start_broker(&directory, name, Some(redis_address))?;
-                brokers.push(broker);
-                *door = address;
-            }
+        for (name, door) in ["a", "b"].into_iter().zip(&mut doors) {
+            let (server, address) = match side {
+                Side::RawRedis => break,
+                Side::Broker | Side::BrokerSocketIo => {
+                    let (broker, address, _) = start_broker(&directory, name, Some(redis_address))?;
+                    (broker, address)
+                }
+                Side::Node => start_node(&directory, name, redis_address)?,
+            };
+            servers.push(server);
+            *door = address;
         }
-        Ok(Self { wire, near: doors[0], far: doors[1], brokers, redis, _directory: directory })
+        let wire = side.wire();
+        Ok(Self { wire, near: doors[0], far: doors[1], servers, redis, _directory: directory })
     }
 
     /// Processor time of all its servers.
@@ -55,7 +63,7 @@ impl Cluster {
     /// # Errors
     /// When one of them is gone.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        self.brokers.iter().chain([&self.redis]).map(Server::cpu).sum()
+        self.servers.iter().chain([&self.redis]).map(Server::cpu).sum()
     }
 
     /// Resident bytes of the server behind the near door.
@@ -63,7 +71,7 @@ impl Cluster {
     /// # Errors
     /// When it is gone.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
-        self.brokers.first().unwrap_or(&self.redis).resident()
+        self.servers.first().unwrap_or(&self.redis).resident()
     }
 
     /// The doors in turn, for connections that are split over both.
@@ -127,6 +135,7 @@ fn start_broker(
          client: {{address: \"{client}\"}}\n\
          admin: {{address: \"{admin}\"}}\n\
          auth: {{anonymous: true}}\n\
+         endpoints: {{socketio: {{enabled: true}}}}\n\
          channels: {{namespaces: [{{name: \"\", subscribe: any, publish: any, join_leave: false}}]}}\n\
          log: {{level: warn}}\n"
     );
@@ -143,6 +152,27 @@ fn start_broker(
     let took =
         broker.wait_until(|| ask(admin, request).is_some_and(|answer| answer.starts_with("HTTP/1.1 200")))?;
     Ok((broker, client, took))
+}
+
+/// Socket.IO's own server, as its documentation has it for several processes.
+fn start_node(
+    directory: &TempDir,
+    name: &str,
+    redis: SocketAddr,
+) -> anyhow::Result<(Server, SocketAddr)> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/node");
+    anyhow::ensure!(
+        program.join("node_modules").is_dir(),
+        "the server's packages are missing; run: npm ci --prefix broker/benches/load/node"
+    );
+    let address = free_address()?;
+    let mut command = Command::new("node");
+    command.arg(program.join("server.mjs")).env("NODE_ENV", "production");
+    command.env("PORT", address.port().to_string()).env("REDIS_URL", format!("redis://{redis}"));
+    let mut node = Server::start(&format!("node-{name}"), &mut command, directory.path())?;
+    let request = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    node.wait_until(|| ask(address, request).is_some_and(|answer| answer.starts_with("HTTP/1.1 200")))?;
+    Ok((node, address))
 }
 
 /// What the server answers first, if it does.

@@ -1,11 +1,11 @@
-//! Load on two brokers and one Redis, beside the same load on raw Redis.
+//! Load on two brokers and one Redis, beside the same load on raw Redis, and on Socket.IO's server on Node.js.
 //!
 //! `cargo bench -p switchboard-broker --bench load -- [CASE…] [--rounds N] [--seconds N] [--json FILE]`
 //!
 //! Everything runs on loopback: the generator starts its own redis-server and brokers for each side of each
-//! round, and stops them. A figure means something only as a ratio to raw Redis in the same round, since
+//! round, and stops them. A figure means something only as a ratio to the peer's in the same round, since
 //! servers and generator share the machine's cores; so the generator is one lean event loop ([`net`]) that
-//! drives raw Redis and the brokers in the same way, with the same messages.
+//! drives all of them in the same way, with the same messages.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,6 @@ use clap::Parser;
 
 use crate::cases::Case;
 use crate::report::Measured;
-use crate::wire::Wire;
 
 mod cases;
 mod cluster;
@@ -30,6 +29,7 @@ mod meter;
 mod net;
 mod report;
 mod server;
+mod side;
 mod wire;
 
 /// Measures two brokers and one Redis beside raw Redis.
@@ -83,7 +83,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 }
 
 fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Case>> {
-    static ALL: [Case; 8] = cases::ALL;
+    static ALL: [Case; cases::ALL.len()] = cases::ALL;
     for name in names {
         if !ALL.iter().any(|case| case.name == name) {
             let known: Vec<_> = ALL.iter().map(|case| case.name).collect();
@@ -96,16 +96,14 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Case>> {
 fn measure(cases: Vec<&'static Case>, rounds: u32, time: Duration) -> anyhow::Result<Vec<Measured>> {
     let mut all = Vec::new();
     for case in cases {
-        let mut measured = Measured { case, raw: Vec::new(), broker: Vec::new() };
+        let mut measured = Measured { case, sides: Default::default() };
         for round in 1..=rounds {
             eprintln!("{}: round {round} of {rounds}", case.name);
-            for (wire, outcomes) in
-                [(Wire::Redis, &mut measured.raw), (Wire::WebSocket, &mut measured.broker)]
-            {
-                let outcome = (case.run)(wire, time);
+            for (side, outcomes) in case.sides.into_iter().zip(&mut measured.sides) {
+                let outcome = (case.run)(side, time);
                 interrupt::check()?;
                 if let Err(error) = &outcome {
-                    eprintln!("{} over {wire}: {error:#}", case.name);
+                    eprintln!("{} on {side}: {error:#}", case.name);
                 }
                 outcomes.push(outcome);
             }

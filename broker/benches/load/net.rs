@@ -60,6 +60,8 @@ struct Connection {
     stream: TcpStream,
     /// What to say once the connection is upgraded; none when it is.
     upgraded: Option<Vec<u8>>,
+    /// What to say once the connection is served.
+    ready: Vec<u8>,
     /// The beginning of what has not come in full.
     input: Vec<u8>,
     output: Vec<u8>,
@@ -117,7 +119,7 @@ impl Net {
                 match event {
                     Event::Ready if !subscribes => done += 1,
                     Event::Subscribed => done += 1,
-                    Event::Failed => bail!("open connection {id} to {}: {}", self.wire, self.faults),
+                    Event::Failed => bail!("open connection {id}: {}", self.faults),
                     Event::Ready | Event::Message(_) => {}
                 }
                 deadline = Instant::now() + PATIENCE;
@@ -125,8 +127,7 @@ impl Net {
             let opened = subscribes.len();
             ensure!(
                 Instant::now() < deadline,
-                "open connections to {}: {done} of {opened} are served, and no more within {PATIENCE:?}",
-                self.wire
+                "open connections: {done} of {opened} are served, and no more within {PATIENCE:?}"
             );
         }
     }
@@ -143,6 +144,7 @@ impl Net {
         self.connections.push(Connection {
             stream,
             upgraded,
+            ready: opening.ready,
             input: Vec::new(),
             output: opening.first,
             blocked: false,
@@ -247,7 +249,10 @@ impl Net {
             used += self.wire.read(&fresh[used..], upgrading, |said| match said {
                 Said::Message(stamp) => events.push((id, Event::Message(stamp))),
                 Said::Published => self.published += 1,
-                Said::Ready => events.push((id, Event::Ready)),
+                Said::Ready => {
+                    events.push((id, Event::Ready));
+                    answer.append(&mut connection.ready);
+                }
                 Said::Subscribed => events.push((id, Event::Subscribed)),
                 Said::Upgraded => answer = connection.upgraded.take().unwrap_or_default(),
                 Said::Ping => answer = self.wire.pong(),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::cases::{Case, Figure, Limit, Outcome};
 use crate::faults::Faults;
 use crate::meter::Usage;
+use crate::side::Side;
 
 /// A part of what the machine was busy with, in cores.
 type Share = fn(&Usage) -> f64;
@@ -16,16 +17,20 @@ const OTHERS: Share = Usage::others_share;
 pub(crate) struct Measured {
     /// The case.
     pub(crate) case: &'static Case,
-    /// Raw Redis, round by round.
-    pub(crate) raw: Vec<anyhow::Result<Outcome>>,
-    /// The brokers, round by round.
-    pub(crate) broker: Vec<anyhow::Result<Outcome>>,
+    /// The peer and the brokers, round by round.
+    pub(crate) sides: [Vec<anyhow::Result<Outcome>>; 2],
+}
+
+impl Measured {
+    fn peer(&self) -> Side {
+        self.case.sides[0]
+    }
 }
 
 /// The figures of all rounds in one line.
 #[derive(Clone, Copy, Debug)]
 struct Line {
-    raw: Option<f64>,
+    peer: Option<f64>,
     broker: Option<f64>,
     ratio: Option<f64>,
     /// Lowest and highest ratio of one round.
@@ -37,19 +42,17 @@ struct Line {
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 pub(crate) fn print(machine: &str, command: &str, all: &[Measured]) -> bool {
     println!("\n{machine}\n");
-    println!(
-        "{}",
-        row(
-            "case",
-            "figure (median of rounds)",
-            ["raw redis", "broker", "ratio", "spread", "target", "goal"]
-        )
-    );
+    let mut peer = None;
     for measured in all {
+        if peer.replace(measured.peer()) != Some(measured.peer()) {
+            let name = measured.peer().to_string();
+            let cells = [&name, "broker", "ratio", "spread", "target", "goal"];
+            println!("{}", row("case", "figure (median of rounds)", cells));
+        }
         for (index, figure) in measured.case.figures.iter().enumerate() {
             let line = Line::new(measured, index);
             let cells = [
-                number(line.raw, figure.decimals),
+                number(line.peer, figure.decimals),
                 number(line.broker, figure.decimals),
                 number(line.ratio, 2),
                 line.spread.map_or_else(String::new, |(low, high)| format!("{low:.2}–{high:.2}")),
@@ -62,13 +65,13 @@ pub(crate) fn print(machine: &str, command: &str, all: &[Measured]) -> bool {
     println!();
     let mut clean = true;
     for measured in all {
-        for (side, rounds) in [("raw redis", &measured.raw), ("broker", &measured.broker)] {
+        for (side, rounds) in measured.case.sides.iter().zip(&measured.sides) {
             let (faults, failures) = troubles(rounds);
             for failure in &failures {
-                println!("FAILED  {} over {side}: {failure}", measured.case.name);
+                println!("FAILED  {} on {side}: {failure}", measured.case.name);
             }
             if !faults.is_none() {
-                println!("FAULTS  {} over {side}: {faults}", measured.case.name);
+                println!("FAULTS  {} on {side}: {faults}", measured.case.name);
             }
             clean &= failures.is_empty() && faults.is_none();
         }
@@ -77,7 +80,7 @@ pub(crate) fn print(machine: &str, command: &str, all: &[Measured]) -> bool {
         println!("No message was lost, doubled or out of order, and no command was refused.");
     }
     println!(
-        "The generator's cores, raw redis/broker (near 1 it limits the figure): {}",
+        "The generator's cores, peer/broker (near 1 it limits the figure): {}",
         shares(all, GENERATOR)
     );
     println!("Other processes' cores (far from 0 they spoil the figure): {}", shares(all, OTHERS));
@@ -93,15 +96,18 @@ pub(crate) fn to_json(machine: &str, command: &str, all: &[Measured]) -> Value {
             let figures = measured.case.figures.iter().enumerate();
             let figures: Vec<_> =
                 figures.map(|(index, figure)| figure_json(measured, index, figure)).collect();
-            let (raw_faults, raw_failures) = troubles(&measured.raw);
-            let (faults, failures) = troubles(&measured.broker);
+            let [(peer_faults, peer_failures), (faults, failures)] =
+                measured.sides.each_ref().map(|rounds| troubles(rounds));
+            let shares = |of| measured.sides.each_ref().map(|rounds| share(rounds, of));
+            let (generator, others) = (shares(GENERATOR), shares(OTHERS));
             json!({
                 "case": measured.case.name,
+                "peer": measured.peer().to_string(),
                 "figures": figures,
-                "faults": {"raw": faults_json(&raw_faults), "broker": faults_json(&faults)},
-                "failures": {"raw": raw_failures, "broker": failures},
-                "generator_cores": {"raw": share(&measured.raw, GENERATOR), "broker": share(&measured.broker, GENERATOR)},
-                "other_cores": {"raw": share(&measured.raw, OTHERS), "broker": share(&measured.broker, OTHERS)},
+                "faults": {"peer": faults_json(&peer_faults), "broker": faults_json(&faults)},
+                "failures": {"peer": peer_failures, "broker": failures},
+                "generator_cores": {"peer": generator[0], "broker": generator[1]},
+                "other_cores": {"peer": others[0], "broker": others[1]},
             })
         })
         .collect();
@@ -119,24 +125,24 @@ fn figure_json(measured: &Measured, index: usize, figure: &Figure) -> Value {
     let line = Line::new(measured, index);
     json!({
         "label": figure.label,
-        "raw": line.raw,
+        "peer": line.peer,
         "broker": line.broker,
         "ratio": line.ratio,
         "target": figure.target.map(|limit| limit.holds(line)),
         "goal": figure.goal.map(|limit| limit.holds(line)),
-        "rounds": {"raw": values(&measured.raw, index), "broker": values(&measured.broker, index)},
+        "rounds": {"peer": values(&measured.sides[0], index), "broker": values(&measured.sides[1], index)},
     })
 }
 
 impl Line {
     fn new(measured: &Measured, index: usize) -> Self {
-        let (raws, brokers) = (values(&measured.raw, index), values(&measured.broker, index));
-        let ratios: Vec<_> = raws.iter().zip(&brokers).map(|(raw, broker)| broker / raw).collect();
-        let (raw, broker) = (median(raws), median(brokers));
+        let [peers, brokers] = measured.sides.each_ref().map(|rounds| values(rounds, index));
+        let ratios: Vec<_> = peers.iter().zip(&brokers).map(|(peer, broker)| broker / peer).collect();
+        let (peer, broker) = (median(peers), median(brokers));
         let spread = (ratios.len() > 1).then(|| {
             (ratios.iter().copied().fold(f64::INFINITY, f64::min), ratios.iter().copied().fold(0.0, f64::max))
         });
-        Self { raw, broker, ratio: raw.zip(broker).map(|(raw, broker)| broker / raw), spread }
+        Self { peer, broker, ratio: peer.zip(broker).map(|(peer, broker)| broker / peer), spread }
     }
 }
 
@@ -166,7 +172,7 @@ fn verdict(limit: Option<Limit>, line: Line) -> String {
 }
 
 fn row(case: &str, label: &str, [raw, broker, ratio, spread, target, goal]: [&str; 6]) -> String {
-    format!("{case:<9} {label:<64} {raw:>10} {broker:>10} {ratio:>6} {spread:>11}  {target:<13} {goal}")
+    format!("{case:<12} {label:<64} {raw:>10} {broker:>10} {ratio:>6} {spread:>11}  {target:<13} {goal}")
         .trim_end()
         .to_owned()
 }
@@ -211,8 +217,8 @@ fn shares(all: &[Measured], of: Share) -> String {
     let shares: Vec<_> = all
         .iter()
         .filter_map(|measured| {
-            let (raw, broker) = (share(&measured.raw, of)?, share(&measured.broker, of));
-            Some(format!("{} {}/{}", measured.case.name, number(Some(raw), 2), number(broker, 2)))
+            let [peer, broker] = measured.sides.each_ref().map(|rounds| share(rounds, of));
+            Some(format!("{} {}/{}", measured.case.name, number(Some(peer?), 2), number(broker, 2)))
         })
         .collect();
     shares.join(", ")

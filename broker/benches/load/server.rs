@@ -34,7 +34,7 @@ impl Server {
         let started = Instant::now();
         let program = command.get_program().display().to_string();
         let child = command.spawn().with_context(|| {
-            format!("start {program} as {name}; if it is missing, install it (apt-get install redis-server)")
+            format!("start {program} as {name}; if it is missing, install it (apt-get install redis-server nodejs npm)")
         })?;
         Ok(Self { name: name.to_owned(), child, log, started })
     }

@@ -3,8 +3,7 @@
 //! A program with its own `main`, as a benchmark is, has no test harness, so these tests are a target beside it.
 
 use crate::message::{Stamp, number};
-use crate::wire::websocket;
-use crate::wire::{Garbled, Said, Wire, excerpt};
+use crate::wire::{Garbled, Said, Wire, excerpt, websocket};
 
 mod message;
 mod wire;
@@ -70,6 +69,11 @@ fn a_publication_holds_the_stamp_wherever_a_number_stands() {
     let command = format!(r#"{{"id":1000000007,"publish":{{"channel":"c","data":{json}}}}}"#);
     assert_eq!(bytes, websocket::frame(command.as_bytes()));
     assert!(serde_json::from_str::<serde_json::Value>(&command).is_ok());
+
+    bytes.clear();
+    Wire::SocketIo.publication("c").write(STAMP, &mut bytes);
+    let event = format!(r#"421000000007["publish","c","message",{json}]"#);
+    assert_eq!(bytes, websocket::frame(event.as_bytes()));
 }
 
 #[test]
@@ -132,6 +136,34 @@ fn the_broker_is_understood_wherever_its_bytes_are_cut() {
 }
 
 #[test]
+fn socket_io_is_understood_wherever_its_bytes_are_cut() {
+    let json = STAMP.to_json();
+    let bytes = [
+        from_server(r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#),
+        from_server(r#"40{"sid":"y"}"#),
+        from_server("430[]"),
+        from_server("431000000007[]"),
+        from_server(&format!(r#"42["message",{json}]"#)),
+        from_server("2"),
+        from_server(r#"431000000008[{"error":"no"}]"#),
+        from_server(r#"44{"message":"no"}"#),
+    ];
+    let expected = [
+        Said::Ready,
+        Said::Subscribed,
+        Said::Published,
+        Said::Message(STAMP),
+        Said::Ping,
+        Said::Unexpected(br#"431000000008[{"error":"no"}]"#),
+        Said::Unexpected(br#"44{"message":"no"}"#),
+    ];
+    assert_eq!(hear_cut(Wire::SocketIo, &bytes.concat()), expected.each_ref().map(said));
+    let opening = Wire::SocketIo.opening(Some("c"));
+    assert_eq!(opening.upgraded, websocket::frame(b"40"));
+    assert_eq!(opening.ready, websocket::frame(br#"420["join","c"]"#));
+}
+
+#[test]
 fn only_a_proper_answer_opens_a_websocket() {
     let answer =
         b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -147,7 +179,7 @@ fn only_a_proper_answer_opens_a_websocket() {
 #[test]
 fn bytes_of_another_protocol_are_refused() {
     for (wire, bytes) in [(Wire::Redis, &b"hello\r\n"[..]), (Wire::WebSocket, &[0x82, 1, 0][..])] {
-        assert!(wire.read(bytes, false, |_| {}).is_err(), "{wire}");
+        assert!(wire.read(bytes, false, |_| {}).is_err(), "{wire:?}");
     }
     assert_eq!(number(b"x"), None);
 }

@@ -1,12 +1,12 @@
-//! What the generator speaks: raw Redis, or the broker's websocket protocol. The cases are written once and
-//! run over either, so that both sides of a ratio pay for the same event loop and the same messages.
-
-use std::fmt;
+//! What the generator speaks: raw Redis, the broker's websocket protocol, or Socket.IO. The cases are written once
+//! and run over any, so that both sides of a ratio pay for the same event loop and the same messages.
 
 use crate::message::{Publication, Stamp};
 
 #[path = "wire/redis.rs"]
 pub(crate) mod redis;
+#[path = "wire/socketio.rs"]
+pub(crate) mod socketio;
 #[path = "wire/websocket.rs"]
 pub(crate) mod websocket;
 
@@ -17,6 +17,8 @@ pub(crate) enum Wire {
     Redis,
     /// JSON commands in websocket text frames.
     WebSocket,
+    /// Socket.IO in websocket text frames.
+    SocketIo,
 }
 
 /// One thing that a server said.
@@ -40,13 +42,15 @@ pub(crate) enum Said<'a> {
     Unexpected(&'a [u8]),
 }
 
-/// What a new connection sends first, and what it sends once it is upgraded.
-#[derive(Debug)]
+/// What a new connection sends first, once it is upgraded, and once it is served.
+#[derive(Debug, Default)]
 pub(crate) struct Opening {
     /// Sent as soon as the connection stands.
     pub(crate) first: Vec<u8>,
     /// Sent on [`Said::Upgraded`].
     pub(crate) upgraded: Vec<u8>,
+    /// Sent on [`Said::Ready`].
+    pub(crate) ready: Vec<u8>,
 }
 
 impl Wire {
@@ -55,9 +59,18 @@ impl Wire {
         match self {
             Self::Redis => Opening {
                 first: channel.map_or_else(|| redis::command(&["PING"]), |name| self.subscribe(name)),
-                upgraded: Vec::new(),
+                ..Opening::default()
             },
-            Self::WebSocket => Opening { first: websocket::upgrade(), upgraded: websocket::connect(channel) },
+            Self::WebSocket => Opening {
+                first: websocket::upgrade(),
+                upgraded: websocket::connect(channel),
+                ..Opening::default()
+            },
+            Self::SocketIo => Opening {
+                first: socketio::upgrade(),
+                upgraded: socketio::connect(),
+                ready: channel.map(socketio::join).unwrap_or_default(),
+            },
         }
     }
 
@@ -66,6 +79,7 @@ impl Wire {
         match self {
             Self::Redis => redis::command(&["SUBSCRIBE", channel]),
             Self::WebSocket => websocket::frame(websocket::subscribe(channel).as_bytes()),
+            Self::SocketIo => socketio::join(channel),
         }
     }
 
@@ -74,6 +88,7 @@ impl Wire {
         Publication::new(|id, data| match self {
             Self::Redis => redis::command(&["PUBLISH", channel, data]),
             Self::WebSocket => websocket::frame(websocket::publish(id, channel, data).as_bytes()),
+            Self::SocketIo => socketio::publish(id, channel, data),
         })
     }
 
@@ -82,6 +97,7 @@ impl Wire {
         match self {
             Self::Redis => Vec::new(),
             Self::WebSocket => websocket::frame(b"{}"),
+            Self::SocketIo => socketio::pong(),
         }
     }
 
@@ -98,18 +114,10 @@ impl Wire {
     ) -> Result<usize, Garbled> {
         match self {
             Self::Redis => redis::read(input, heard),
-            Self::WebSocket if upgrading => websocket::read_upgrade(input, heard),
+            Self::WebSocket | Self::SocketIo if upgrading => websocket::read_upgrade(input, heard),
             Self::WebSocket => websocket::read(input, heard),
+            Self::SocketIo => socketio::read(input, heard),
         }
-    }
-}
-
-impl fmt::Display for Wire {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Redis => "raw redis",
-            Self::WebSocket => "broker",
-        })
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Case, Figure, Limit, Outcome};
+use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome};
 use crate::cluster::Cluster;
 use crate::meter::Meter;
 use crate::net::Net;
-use crate::wire::Wire;
+use crate::side::Side;
 
 const CONNECTIONS: usize = 4000;
 
 /// Connecting and subscribing, with up to 64 of them at it at the same time.
 pub(crate) const CASE: Case = Case {
     name: "connects",
+    sides: BESIDE_REDIS,
     figures: &[
         Figure {
             label: "connect and subscribe, on A and B, per second",
@@ -25,9 +26,9 @@ pub(crate) const CASE: Case = Case {
     run,
 };
 
-fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
-    let cluster = Cluster::start(wire)?;
-    let mut net = Net::new(wire)?;
+fn run(side: Side, _time: Duration) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::start(side)?;
+    let mut net = Net::new(cluster.wire)?;
     let meter = Meter::start(&cluster)?;
     let channels = (0..CONNECTIONS).map(|index| Some(format!("own{index}")));
     net.open(cluster.doors().zip(channels))?;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Case, Figure, Limit, Outcome, seconds_per_million};
+use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome, seconds_per_million};
 use crate::cluster::Cluster;
 use crate::flow::{Flow, Pace};
-use crate::wire::Wire;
+use crate::side::Side;
 
 const SUBSCRIBERS: usize = 1000;
 const PER_SECOND: u32 = 50;
@@ -14,6 +14,7 @@ const WINDOW: u64 = 8;
 /// The cost of a wide channel, at a steady pace and as fast as it goes.
 pub(crate) const CASE: Case = Case {
     name: "fanout",
+    sides: BESIDE_REDIS,
     figures: &[
         Figure {
             label: "1,000 subscribers on A and B, 50/s, CPU s per million deliveries",
@@ -27,8 +28,8 @@ pub(crate) const CASE: Case = Case {
     run,
 };
 
-fn run(wire: Wire, time: Duration) -> anyhow::Result<Outcome> {
-    let cluster = Cluster::start(wire)?;
+pub(super) fn run(side: Side, time: Duration) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::start(side)?;
     let mut flow = Flow::open(&cluster, 1, SUBSCRIBERS, &[cluster.near, cluster.far])?;
     let paced = flow.run(Pace::PerSecond(PER_SECOND), time)?;
     let saturated = flow.run(Pace::Window(WINDOW), time)?;

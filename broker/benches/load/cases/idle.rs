@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Case, Figure, Limit, Outcome};
+use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome};
 use crate::cluster::Cluster;
 use crate::net::{Events, Net};
-use crate::wire::Wire;
+use crate::side::Side;
 
 const CONNECTIONS: usize = 5000;
 /// As long as a server may take to tidy up after the rush.
@@ -14,6 +14,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// Resident memory of the server that holds all of them.
 pub(crate) const CASE: Case = Case {
     name: "idle",
+    sides: BESIDE_REDIS,
     figures: &[Figure {
         label: "5,000 idle connections, a channel each, KiB per connection",
         decimals: 2,
@@ -23,9 +24,9 @@ pub(crate) const CASE: Case = Case {
     run,
 };
 
-fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
-    let cluster = Cluster::start(wire)?;
-    let mut net = Net::new(wire)?;
+pub(super) fn run(side: Side, _time: Duration) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::start(side)?;
+    let mut net = Net::new(cluster.wire)?;
     let before = cluster.resident()?;
     net.open((0..CONNECTIONS).map(|index| (cluster.near, Some(format!("own{index}")))))?;
     let mut events = Events::new();

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Case, Figure, Limit, Outcome};
+use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome};
 use crate::cluster::Cluster;
 use crate::flow::{Flow, Pace};
-use crate::wire::Wire;
+use crate::side::Side;
 
 /// Latency with nothing else going on.
 pub(crate) const CASE: Case = Case {
     name: "latency",
+    sides: BESIDE_REDIS,
     figures: &[
         Figure {
             label: "one in flight A → B, p50 µs",
@@ -23,8 +24,8 @@ pub(crate) const CASE: Case = Case {
     run,
 };
 
-fn run(wire: Wire, time: Duration) -> anyhow::Result<Outcome> {
-    let cluster = Cluster::start(wire)?;
+pub(super) fn run(side: Side, time: Duration) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::start(side)?;
     let mut flow = Flow::open(&cluster, 1, 1, &[cluster.far])?;
     let one_by_one = flow.run(Pace::Window(1), time)?;
     let paced = flow.run(Pace::PerSecond(100), time)?;

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Case, Figure, Limit, Outcome, seconds_per_million};
+use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome, seconds_per_million};
 use crate::cluster::Cluster;
 use crate::flow::{Flow, Pace};
-use crate::wire::Wire;
+use crate::side::Side;
 
 /// Few pairs with much under way: how far batching goes.
 pub(crate) const WINDOWED: Case = Case {
     name: "pairs",
+    sides: BESIDE_REDIS,
     figures: &[
         Figure {
             label: "50 pairs A → B, 64 in flight each, deliveries/s",
@@ -19,12 +20,13 @@ pub(crate) const WINDOWED: Case = Case {
         },
         Figure { label: "the same, CPU s per million deliveries", decimals: 2, target: None, goal: None },
     ],
-    run: |wire, time| run(wire, time, 50, 64),
+    run: |side, time| run(side, time, 50, 64),
 };
 
 /// Many pairs with one message each: how much a message costs by itself.
 pub(crate) const SINGLE: Case = Case {
     name: "pairs200",
+    sides: BESIDE_REDIS,
     figures: &[
         Figure {
             label: "200 pairs A → B, one in flight each, deliveries/s",
@@ -34,11 +36,11 @@ pub(crate) const SINGLE: Case = Case {
         },
         Figure { label: "the same, CPU s per million deliveries", decimals: 2, target: None, goal: None },
     ],
-    run: |wire, time| run(wire, time, 200, 1),
+    run: |side, time| run(side, time, 200, 1),
 };
 
-fn run(wire: Wire, time: Duration, pairs: usize, window: u64) -> anyhow::Result<Outcome> {
-    let cluster = Cluster::start(wire)?;
+fn run(side: Side, time: Duration, pairs: usize, window: u64) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::start(side)?;
     let mut flow = Flow::open(&cluster, pairs, 1, &[cluster.far])?;
     let flowed = flow.run(Pace::Window(window), time)?;
     let values = vec![

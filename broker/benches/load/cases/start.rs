@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Case, Figure, Limit, Outcome};
+use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome};
 use crate::cluster::{Start, time_to_serve};
 use crate::faults::Faults;
-use crate::wire::Wire;
+use crate::side::Side;
 
 /// Beside it stands what redis-server itself takes to answer PING.
 pub(crate) const CASE: Case = Case {
     name: "start",
+    sides: BESIDE_REDIS,
     figures: &[
         Figure {
             label: "process start to ready, alone, ms",
@@ -27,10 +28,10 @@ pub(crate) const CASE: Case = Case {
     run,
 };
 
-fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
-    let starts = match wire {
-        Wire::Redis => [Start::Redis; 2],
-        Wire::WebSocket => [Start::BrokerAlone, Start::BrokerWithRedis],
+fn run(side: Side, _time: Duration) -> anyhow::Result<Outcome> {
+    let starts = match side {
+        Side::RawRedis => [Start::Redis; 2],
+        _ => [Start::BrokerAlone, Start::BrokerWithRedis],
     };
     let mut values = Vec::new();
     for start in starts {

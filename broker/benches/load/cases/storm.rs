@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
-use super::{Case, Figure, Limit, Outcome};
+use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome};
 use crate::cluster::Cluster;
 use crate::message::Stamp;
 use crate::meter::Meter;
 use crate::net::{Event, Events, Net};
-use crate::wire::Wire;
+use crate::side::Side;
 
 const CLIENTS: usize = 2000;
 const CHANNEL: &str = "everybody";
@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The time until all are in; then one message shows that they really are.
 pub(crate) const CASE: Case = Case {
     name: "storm",
+    sides: BESIDE_REDIS,
     figures: &[Figure {
         label: "2,000 clients on A and B join one channel, ms",
         decimals: 1,
@@ -27,12 +28,12 @@ pub(crate) const CASE: Case = Case {
     run,
 };
 
-fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
-    let cluster = Cluster::start(wire)?;
-    let mut net = Net::new(wire)?;
+fn run(side: Side, _time: Duration) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::start(side)?;
+    let mut net = Net::new(cluster.wire)?;
     let publisher = net.open([(cluster.near, None)])?.start;
     let clients = net.open(cluster.doors().take(CLIENTS).map(|door| (door, None)))?;
-    let subscribe = wire.subscribe(CHANNEL);
+    let subscribe = cluster.wire.subscribe(CHANNEL);
     let meter = Meter::start(&cluster)?;
     for client in clients {
         net.send(client, &subscribe);
@@ -41,7 +42,7 @@ fn run(wire: Wire, _time: Duration) -> anyhow::Result<Outcome> {
     let usage = meter.stop(&cluster)?;
     ensure!(joined == CLIENTS, "join {CHANNEL}: {joined} of {CLIENTS} within {PATIENCE:?}; {}", net.faults);
 
-    net.publish(publisher, &wire.publication(CHANNEL), Stamp { sequence: 0, time: 0 });
+    net.publish(publisher, &cluster.wire.publication(CHANNEL), Stamp { sequence: 0, time: 0 });
     let heard = wait_for(&mut net, |event| matches!(event, Event::Message(_)))?;
     net.faults.lost += (CLIENTS - heard) as u64;
     Ok(Outcome { values: vec![usage.wall.as_secs_f64() * 1e3], faults: net.faults, usage: Some(usage) })

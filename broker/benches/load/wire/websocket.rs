@@ -15,10 +15,15 @@ const CLOSE: u8 = 8;
 const CONNECT_ID: u64 = 1;
 const SUBSCRIBE_ID: u64 = 2;
 
-/// The HTTP request that asks for a websocket.
+/// The HTTP request that asks for the broker's websocket.
 pub(crate) fn upgrade() -> Vec<u8> {
+    request("/connection/websocket")
+}
+
+/// The HTTP request that asks for a websocket.
+pub(crate) fn request(path: &str) -> Vec<u8> {
     format!(
-        "GET /connection/websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
     )
     .into_bytes()
@@ -83,12 +88,26 @@ pub(crate) fn read_upgrade(input: &[u8], mut heard: impl FnMut(Said<'_>)) -> Res
 /// # Errors
 /// On frames that no server of this protocol sends: fragments, binary frames, control frames but close.
 pub(crate) fn read(input: &[u8], mut heard: impl FnMut(Said<'_>)) -> Result<usize, Garbled> {
+    read_frames(input, |said| match said {
+        Ok(text) => lines(text, &mut heard),
+        Err(last_words) => heard(Said::Closed(last_words)),
+    })
+}
+
+/// Reads all complete frames: texts, and the last words of a server that closes.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_frames(
+    input: &[u8],
+    mut heard: impl FnMut(Result<&[u8], &[u8]>),
+) -> Result<usize, Garbled> {
     let mut at = 0;
     while let Some((body, end)) = extent(&input[at..]) {
         let (first, text) = (input[at], &input[at + body..at + end]);
         match first {
-            byte if byte == 0x80 | TEXT => lines(text, &mut heard),
-            byte if byte == 0x80 | CLOSE => heard(Said::Closed(text)),
+            byte if byte == 0x80 | TEXT => heard(Ok(text)),
+            byte if byte == 0x80 | CLOSE => heard(Err(text)),
             _ => return Err(Garbled::new("the server sent an unexpected kind of frame", &input[at..])),
         }
         at += end;
