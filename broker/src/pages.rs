@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 
 mod admin;
+mod board;
+mod chat;
+mod demo;
 mod shared;
 
 /// With every file: what the browser may do with it. The last asks each time whether a file has changed, which costs
@@ -81,6 +84,16 @@ pub(crate) fn router(config: &Config) -> Router {
     let mut files = Vec::new();
     if config.pages.admin {
         files.extend(admin::files(&config.endpoints.http.path));
+    }
+    let endpoints = &config.endpoints;
+    if config.pages.demo {
+        files.extend(demo::files());
+    }
+    if config.pages.demo && endpoints.socketio.enabled {
+        files.extend(chat::files(&endpoints.socketio));
+    }
+    if config.pages.demo && endpoints.presence.enabled {
+        files.extend(board::files(&endpoints.presence));
     }
     if !files.is_empty() {
         files.extend(shared::files());

@@ -75,6 +75,8 @@ impl Endpoints {
         let all = [
             ("endpoints.websocket.path", self.websocket.enabled, &self.websocket.path),
             ("endpoints.sse.path", self.sse.enabled, &self.sse.path),
+            ("endpoints.socketio.path", self.socketio.enabled, &self.socketio.path),
+            ("endpoints.presence.path", self.presence.enabled, &self.presence.path),
             ("endpoints.http.path", self.http.enabled, &self.http.path),
         ];
         all.into_iter().filter_map(|(key, enabled, path)| enabled.then_some((key, path.as_str())))

@@ -13,6 +13,8 @@ const PLACES: [&str; 3] = ["/admin", "/demo", "/pages"];
 pub struct Pages {
     /// What goes on in all instances, for whoever has an API key: `/admin`.
     pub admin: bool,
+    /// Demonstrations, of the endpoints that are switched on: `/demo/chat` and `/demo/board`.
+    pub demo: bool,
 }
 
 impl Pages {
@@ -23,7 +25,13 @@ impl Pages {
                 "shows what the server API tells, which is switched off; set endpoints.http.enabled to true",
             ));
         }
-        if !self.admin {
+        if self.demo && !(endpoints.socketio.enabled || endpoints.presence.enabled) {
+            problems.push(Problem::of(
+                "pages.demo",
+                "has nothing to show; set endpoints.socketio.enabled or endpoints.presence.enabled to true",
+            ));
+        }
+        if !self.admin && !self.demo {
             return;
         }
         for (key, path) in endpoints.paths() {
@@ -56,6 +64,15 @@ mod tests {
         assert_eq!(problems("pages: {admin: true}\nendpoints: {http: {enabled: false}}"), ["pages.admin"]);
         assert_eq!(problems("pages: {admin: true}"), [""; 0]);
         assert_eq!(problems("endpoints: {http: {enabled: false}}"), [""; 0]);
+    }
+
+    #[test]
+    fn a_demonstration_needs_its_endpoint() {
+        assert_eq!(problems("pages: {demo: true}"), ["pages.demo"]);
+        for endpoint in ["socketio", "presence"] {
+            let yaml = format!("pages: {{demo: true}}\nendpoints: {{{endpoint}: {{enabled: true}}}}");
+            assert_eq!(problems(&yaml), [""; 0], "{endpoint}");
+        }
     }
 
     #[test]

@@ -1,0 +1,74 @@
+// Who is in the conversation: names are what people say of themselves, who is there is what the broker says.
+
+import { keyed, make, write } from '/pages/dom.js';
+
+/** How long somebody who has gone is still shown, in milliseconds. */
+const REMEMBERED = 60_000;
+/** Whoever has just come may not be among those that the broker names yet. */
+const NEW = 3000;
+/** Who is there and has not said who they are, as when their instance was killed. */
+const NOBODY = 'Somebody';
+
+export class People {
+  #known = new Map();
+
+  clear() {
+    this.#known.clear();
+  }
+
+  /** Somebody says who they are; whether that is news. */
+  met({ id, name, instance }) {
+    const before = this.#known.get(id);
+    this.#known.set(id, { id, name: String(name), instance: String(instance), since: before?.since ?? Date.now(), gone: null });
+    return before === undefined || before.gone !== null;
+  }
+
+  /** Somebody says goodbye; who, if they were here. */
+  left(id) {
+    const person = this.#known.get(id);
+    if (!person || person.gone !== null) {
+      return [];
+    }
+    person.gone = Date.now();
+    return [person];
+  }
+
+  /** Only those who are there; who has gone since the last time. */
+  keep(there) {
+    const now = Date.now();
+    const left = [];
+    for (const [id, person] of this.#known) {
+      if (there.has(id)) {
+        // Somebody who was not to be seen for a while, as when Redis was away.
+        person.gone = person.gone !== null && now - person.gone > NEW ? null : person.gone;
+        continue;
+      }
+      if (now - person.since < NEW) {
+        continue;
+      }
+      if (person.name === NOBODY) {
+        this.#known.delete(id);
+      } else if (person.gone === null) {
+        person.gone = now;
+        left.push(person);
+      } else if (now - person.gone > REMEMBERED) {
+        this.#known.delete(id);
+      }
+    }
+    there.forEach((id) => !this.#known.has(id) && this.met({ id, name: NOBODY, instance: '' }));
+    return left;
+  }
+
+  show(list, mine) {
+    const order = ({ gone, name }) => `${gone === null ? 0 : 1} ${name}`;
+    const all = [...this.#known.values()].sort((one, other) => order(one).localeCompare(order(other)));
+    const create = () => make('li', {}, make('span', { className: 'dot' }), make('span'), make('span', { className: 'where' }));
+    keyed(list, all, ({ id }) => id, create, (li, { id, name, instance, gone }) => {
+      const [dot, who, where] = li.children;
+      dot.className = `dot ${gone === null ? 'here' : ''}`;
+      who.className = gone === null ? '' : 'gone';
+      write(who, id === mine ? `${name} (you)` : name);
+      write(where, gone === null ? instance && `on ${instance}` : 'offline');
+    });
+  }
+}
