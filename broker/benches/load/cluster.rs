@@ -155,11 +155,7 @@ fn start_broker(
 }
 
 /// Socket.IO's own server, as its documentation has it for several processes.
-fn start_node(
-    directory: &TempDir,
-    name: &str,
-    redis: SocketAddr,
-) -> anyhow::Result<(Server, SocketAddr)> {
+fn start_node(directory: &TempDir, name: &str, redis: SocketAddr) -> anyhow::Result<(Server, SocketAddr)> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/node");
     anyhow::ensure!(
         program.join("node_modules").is_dir(),
@@ -170,7 +166,8 @@ fn start_node(
     command.arg(program.join("server.mjs")).env("NODE_ENV", "production");
     command.env("PORT", address.port().to_string()).env("REDIS_URL", format!("redis://{redis}"));
     let mut node = Server::start(&format!("node-{name}"), &mut command, directory.path())?;
-    let request = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    let request =
+        "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
     node.wait_until(|| ask(address, request).is_some_and(|answer| answer.starts_with("HTTP/1.1 200")))?;
     Ok((node, address))
 }

@@ -79,10 +79,7 @@ pub(crate) fn print(machine: &str, command: &str, all: &[Measured]) -> bool {
     if clean {
         println!("No message was lost, doubled or out of order, and no command was refused.");
     }
-    println!(
-        "The generator's cores, peer/broker (near 1 it limits the figure): {}",
-        shares(all, GENERATOR)
-    );
+    println!("The generator's cores, peer/broker (near 1 it limits the figure): {}", shares(all, GENERATOR));
     println!("Other processes' cores (far from 0 they spoil the figure): {}", shares(all, OTHERS));
     println!("Again: {command}");
     clean

@@ -139,7 +139,9 @@ fn the_broker_is_understood_wherever_its_bytes_are_cut() {
 fn socket_io_is_understood_wherever_its_bytes_are_cut() {
     let json = STAMP.to_json();
     let bytes = [
-        from_server(r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#),
+        from_server(
+            r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
+        ),
         from_server(r#"40{"sid":"y"}"#),
         from_server("430[]"),
         from_server("431000000007[]"),

@@ -67,13 +67,7 @@ pub(crate) const IDLE: Case = Case {
     run: idle::run,
 };
 
-fn rooms(
-    side: Side,
-    time: Duration,
-    rooms: usize,
-    members: usize,
-    window: u64,
-) -> anyhow::Result<Outcome> {
+fn rooms(side: Side, time: Duration, rooms: usize, members: usize, window: u64) -> anyhow::Result<Outcome> {
     let cluster = Cluster::start(side)?;
     let doors = [cluster.far, cluster.near];
     // With one listener it is on the other instance; many are on both.
