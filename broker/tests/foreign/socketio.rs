@@ -113,7 +113,7 @@ async fn clients_talk_by_requests_that_land_on_the_wrong_instance() {
     let brought =
         async |broker: &Broker| broker.metric("socketio_forwarded_total", &[("outcome", "ok")]).await;
     let brought = brought(&brokers[0]).await + brought(&brokers[1]).await;
-    assert!(brought > 50, "{brought} requests were brought to the other instance");
+    assert!(brought >= 10, "{brought} requests were brought to the other instance");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
