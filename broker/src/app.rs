@@ -286,7 +286,7 @@ impl Builder {
                 tracing::info!(%address, "clients may connect by {transport}");
             }
         }
-        tracing::info!(%client_address, %admin_address, "ready");
+        tracing::info!(instance = %gateway.hub.address, %client_address, %admin_address, "ready");
         Ok(Broker { client_address, admin_address, tcp_address, udp_address, hub, drain, servers, stop })
     }
 }

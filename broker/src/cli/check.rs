@@ -44,16 +44,16 @@ fn report(config: &Config) -> String {
 }
 
 fn endpoints(endpoints: &Endpoints) -> String {
-    let mut offered = Vec::new();
-    if endpoints.websocket.enabled {
-        offered.push(format!("WebSocket at {}", endpoints.websocket.path));
-    }
-    if endpoints.sse.enabled {
-        offered.push(format!("server-sent events at {}", endpoints.sse.path));
-    }
-    if endpoints.http.enabled {
-        offered.push(format!("server API at {}", endpoints.http.path));
-    }
+    let Endpoints { websocket, sse, socketio, presence, http, .. } = endpoints;
+    let offered = [
+        ("WebSocket", websocket.enabled, &websocket.path),
+        ("server-sent events", sse.enabled, &sse.path),
+        ("Socket.IO", socketio.enabled, &socketio.path),
+        ("boards", presence.enabled, &presence.path),
+        ("server API", http.enabled, &http.path),
+    ];
+    let offered = offered.into_iter().filter(|(_, enabled, _)| *enabled);
+    let offered: Vec<_> = offered.map(|(name, _, path)| format!("{name} at {path}")).collect();
     if offered.is_empty() { "no endpoints".into() } else { offered.join(", ") }
 }
 
@@ -147,5 +147,20 @@ auth:
         let text = report(&Config::default());
         assert!(text.contains("\nwarning: nobody can connect: "), "{text}");
         assert!(text.contains("memory: a single instance"), "{text}");
+    }
+
+    #[test]
+    fn all_that_is_offered_is_named() {
+        let mut all = Endpoints::default();
+        assert_eq!(endpoints(&all), "WebSocket at /connection/websocket, server API at /api");
+        for enabled in [&mut all.sse.enabled, &mut all.socketio.enabled, &mut all.presence.enabled] {
+            *enabled = true;
+        }
+        let text = endpoints(&all);
+        for name in ["server-sent events", "Socket.IO at /socket.io", "boards at /"] {
+            assert!(text.contains(name), "{name}: {text}");
+        }
+        all.websocket.enabled = false;
+        assert!(!endpoints(&all).contains("WebSocket"));
     }
 }

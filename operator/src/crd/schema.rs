@@ -168,13 +168,13 @@ mod tests {
         let found = unknown_fields(&json!({"spec": {
             "replica": 3,
             "redis": {"managed": {"storage": {"emptydir": {}}}},
-            "channels": {"namespaces": [{"name": "a", "history": 5}]},
+            "channels": {"namespaces": [{"name": "a", "quota": 5}]},
             "podTemplate": {"nodeSelector": {"any/key": "is fine"}},
         }}));
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(
             found[0],
-            "spec.channels.namespaces[0].history: unknown field; known here: joinLeave, name, presence, publish, rate, subscribe"
+            "spec.channels.namespaces[0].quota: unknown field; known here: history, joinLeave, name, presence, publish, rate, subscribe"
         );
         assert!(found.contains(&"spec.replica: unknown field, did you mean replicas?".into()));
         assert!(
