@@ -16,6 +16,7 @@ mod limits;
 mod logic;
 mod middleware;
 mod operation;
+mod pages;
 mod pods;
 mod redis;
 mod rules;
@@ -35,6 +36,7 @@ pub use limits::{HANDSHAKES, Limits, Rate, TOKEN_GRACE};
 pub use logic::{Broadcaster, Inactivity, Logic, Mode, Module, Placement, Receives, WhenFull};
 pub use middleware::{Keys, MessageRule, Middleware, Texts};
 pub use operation::{DisruptionBudget, Drain, Log, LogFormat, LogLevel, Monitoring};
+pub use pages::Pages;
 pub use pods::{ExternalTrafficPolicy, ImagePullPolicy, PodTemplate, Service, ServiceType, SessionAffinity};
 pub use redis::{
     EmptyDirStorage, ExternalRedis, ManagedRedis, PersistentStorage, Redis, RedisStorage, Topology,
@@ -131,7 +133,10 @@ use serde::{Deserialize, Serialize};
     validation = rules::middleware::of_known_endpoints(),
     validation = rules::socketio::calls_known_modules(),
     validation = rules::presence::boards_tell_who_comes(),
-    validation = rules::presence::announcements_are_for_all()
+    validation = rules::presence::announcements_are_for_all(),
+    validation = rules::pages::admin_asks_the_server_api(),
+    validation = rules::pages::demo_has_an_endpoint(),
+    validation = rules::pages::places()
 )]
 pub struct BrokerClusterSpec {
     /// How many instances run. `kubectl scale brokercluster/NAME --replicas=N` changes it too. When it is lowered, the
@@ -159,6 +164,10 @@ pub struct BrokerClusterSpec {
     /// How clients and servers connect: on port 8000 of the Service, and by TCP and UDP on ports of their own.
     #[serde(default)]
     pub endpoints: Endpoints,
+
+    /// Pages for people, in a browser, on port 8000. None is there unless it is switched on.
+    #[serde(default)]
+    pub pages: Pages,
 
     /// Who may connect, and with what. Without `anonymous`, without `jwt` and without `hooks.connect.insteadOfToken` no
     /// client can connect and only the server API works; the condition `Ready` says so.

@@ -10,6 +10,7 @@ pub(super) mod endpoints;
 pub(super) mod hooks;
 pub(super) mod logic;
 pub(super) mod middleware;
+pub(super) mod pages;
 pub(super) mod presence;
 pub(super) mod socketio;
 pub(super) mod webhook;
@@ -20,6 +21,18 @@ pub const MAX_NAME_LENGTH: usize = 45;
 
 fn rule(expression: &str, message: &str) -> Rule {
     Rule::new(expression).message(message)
+}
+
+/// A rule whose message begins with the value.
+fn rule_on_value(expression: &str, words: &str) -> Rule {
+    rule_on("self", expression, words)
+}
+
+/// The API server does not show a message that has the end of a line in it, but the bare rule: the end of a line in a value
+/// is told as it is written in quotes.
+fn rule_on(text: &str, expression: &str, words: &str) -> Rule {
+    let message = format!(r#""'" + {text}.replace("\n", "\\n") + "' {words}""#);
+    Rule::new(expression).message(Message::Expression(message))
 }
 
 /// The schema of the whole object asks for nothing by itself.
@@ -51,11 +64,8 @@ pub(super) fn replicas() -> Rule {
 
 /// For a field that holds a number of bytes.
 pub(super) fn size() -> Rule {
-    Rule {
-        rule: format!("{IS_SIZE} && quantity(string(self)).isGreaterThan(quantity('0'))"),
-        message: Some(Message::Expression(format!("\"'\" + string(self) + \"' {NOT_A_SIZE}\""))),
-        ..Rule::default()
-    }
+    let is_size = format!("{IS_SIZE} && quantity(string(self)).isGreaterThan(quantity('0'))");
+    rule_on("string(self)", &is_size, NOT_A_SIZE)
 }
 
 const IS_SIZE: &str = "isQuantity(string(self))";
@@ -66,41 +76,28 @@ const IS_DURATION: &str = "self.matches('^[0-9]{1,6}(ms|s|m|h)$')";
 
 /// For a duration as the broker reads it.
 pub(super) fn duration() -> Rule {
-    Rule {
-        rule: format!("{IS_DURATION} && !self.matches('^0+(ms|s|m|h)$')"),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is not a duration: write a whole number above 0, of six digits at most, and one of \
-             ms, s, m, h, for example 25s or 500ms\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        &format!("{IS_DURATION} && !self.matches('^0+(ms|s|m|h)$')"),
+        "is not a duration: write a whole number above 0, of six digits at most, and one of ms, s, m, h, for example \
+         25s or 500ms",
+    )
 }
 
 /// For how long history is kept: no longer than brokers can.
 pub(super) fn history_ttl() -> Rule {
-    Rule {
-        rule: format!("!{IS_DURATION} || duration(self) > duration('0s') && duration(self) <= duration('720h')"),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is no time that messages can be kept for: write at least 1ms and at most 720h, for example \
-             10m\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        &format!("!{IS_DURATION} || duration(self) > duration('0s') && duration(self) <= duration('720h')"),
+        "is no time that messages can be kept for: write at least 1ms and at most 720h, for example 10m",
+    )
 }
 
 /// For a duration that may also be none at all.
 pub(super) fn duration_or_none() -> Rule {
-    Rule {
-        rule: IS_DURATION.into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is not a duration: write a whole number of six digits at most, and one of ms, s, m, h, for \
-             example 25s, or 0s for none\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        IS_DURATION,
+        "is not a duration: write a whole number of six digits at most, and one of ms, s, m, h, for example 25s, or 0s \
+         for none",
+    )
 }
 
 /// Silent where the rules of one of the two fields speak.
@@ -126,15 +123,11 @@ pub(super) fn namespace_names() -> Rule {
 }
 
 pub(super) fn namespace_name() -> Rule {
-    Rule {
-        rule: "self.matches('^[A-Za-z0-9_.-]*$')".into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' cannot name a namespace: use letters, digits, '_', '.' and '-'; the channel news:eu \
-             belongs to the namespace news, so write news\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        "self.matches('^[A-Za-z0-9_.-]*$')",
+        "cannot name a namespace: use letters, digits, '_', '.' and '-'; the channel news:eu belongs to the namespace \
+         news, so write news",
+    )
 }
 
 /// Silent about a rate that is no limit and says nothing of a burst.

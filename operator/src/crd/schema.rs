@@ -208,6 +208,30 @@ mod tests {
     }
 
     #[test]
+    fn no_message_is_lost_for_the_end_of_a_line_in_the_value() {
+        fn check(schema: &Value, messages: &mut usize) {
+            for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+                if let Some(message) = rule["messageExpression"].as_str() {
+                    assert!(message.contains(r#".replace("\n", "\\n")"#), "{message}");
+                    *messages += 1;
+                }
+            }
+            schema["properties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .for_each(|(_, field)| check(field, messages));
+            if schema["items"].is_object() {
+                check(&schema["items"], messages);
+            }
+        }
+        let crd = serde_json::to_value(definition()).unwrap();
+        let mut messages = 0;
+        check(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut messages);
+        assert!(messages >= 50, "only {messages} rules that repeat the value were found");
+    }
+
+    #[test]
     fn every_field_of_ours_is_described() {
         fn check(path: &str, schema: &Value, missing: &mut Vec<String>) {
             for (name, property) in schema["properties"].as_object().into_iter().flatten() {

@@ -26,6 +26,8 @@ pub(super) struct BrokerConfig<'a> {
     client: Client<'a>,
     admin: Admin,
     endpoints: endpoints::Endpoints<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<&'a crd::Pages>,
     auth: auth::Auth<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hooks: Option<hooks::Hooks<'a>>,
@@ -144,6 +146,8 @@ pub(super) fn broker_config(cluster: &Valid) -> BrokerConfig<'_> {
         },
         admin: Admin { address: format!("0.0.0.0:{ADMIN_PORT}") },
         endpoints: endpoints::endpoints(cluster),
+        // The broker has the same words.
+        pages: Some(&spec.pages).filter(|pages| pages.any()),
         auth: auth::auth(cluster),
         hooks: hooks::hooks(cluster),
         channels: channels(cluster),

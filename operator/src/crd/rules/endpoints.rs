@@ -1,34 +1,27 @@
 //! Rules of `spec.endpoints`.
 
-use super::{IS_DURATION, rule};
-use kube::core::{Message, Rule};
+use super::{IS_DURATION, rule, rule_on_value};
+use kube::core::Rule;
 
 const IS_NEVER: &str = "self.matches('^0+(ms|s|m|h)$')";
 
 /// For a ping interval that may also be no pings at all.
 pub(in crate::crd) fn ping_interval_or_never() -> Rule {
-    Rule {
-        rule: format!("{IS_DURATION} && (self.matches('^[0-9]+[smh]$') || self.matches('^[0-9]*000ms$') || {IS_NEVER})"),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is no whole number of seconds, which is what clients are told: write 1s or more, for \
-             example 25s, or 0s for no pings\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        &format!(
+            "{IS_DURATION} && (self.matches('^[0-9]+[smh]$') || self.matches('^[0-9]*000ms$') || {IS_NEVER})"
+        ),
+        "is no whole number of seconds, which is what clients are told: write 1s or more, for example 25s, or 0s for no \
+         pings",
+    )
 }
 
 /// The protocol tells clients the interval in seconds.
 pub(in crate::crd) fn ping_interval() -> Rule {
-    Rule {
-        rule: format!("!({IS_DURATION}) || self.matches('^([0-9]+[smh]|[0-9]+000ms)$')"),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is no whole number of seconds, which is what clients are told: write 1s or more, for \
-             example 25s\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        &format!("!({IS_DURATION}) || self.matches('^([0-9]+[smh]|[0-9]+000ms)$')"),
+        "is no whole number of seconds, which is what clients are told: write 1s or more, for example 25s",
+    )
 }
 
 /// Silent where the rules of one of the two fields speak, and where nobody is pinged.
@@ -47,15 +40,11 @@ pub(in crate::crd) fn pong_before_ping() -> Rule {
 }
 
 pub(in crate::crd) fn path() -> Rule {
-    Rule {
-        rule: "self.matches('^(/[A-Za-z0-9._~-]+)+$')".into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is not a path: begin with /, end without it, and use letters, digits, '.', '_', '~' and \
-             '-' between, for example /connection/websocket\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        "self.matches('^(/[A-Za-z0-9._~-]+)+$')",
+        "is not a path: begin with /, end without it, and use letters, digits, '.', '_', '~' and '-' between, for \
+         example /connection/websocket",
+    )
 }
 
 pub(in crate::crd) fn one_endpoint() -> Rule {

@@ -1,7 +1,7 @@
 //! Rules of `spec.logic`.
 
-use super::rule;
-use kube::core::{Message, Rule};
+use super::{rule, rule_on_value};
+use kube::core::Rule;
 
 pub(in crate::crd) fn module_names() -> Rule {
     rule(
@@ -11,13 +11,10 @@ pub(in crate::crd) fn module_names() -> Rule {
 }
 
 pub(in crate::crd) fn module_name() -> Rule {
-    Rule {
-        rule: "self.matches('^[A-Za-z0-9_.:/-]+$')".into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' cannot name a logic module: use letters, digits, '_', '.', ':', '/' and '-'\"".into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        "self.matches('^[A-Za-z0-9_.:/-]+$')",
+        "cannot name a logic module: use letters, digits, '_', '.', ':', '/' and '-'",
+    )
 }
 
 /// Stands at the module, because a rule of a field is not asked when the field is absent.

@@ -1,23 +1,19 @@
 //! Rules of `spec.endpoints.presence`.
 
-use super::{IS_DURATION, rule};
-use kube::core::{Message, Rule};
+use super::{IS_DURATION, rule, rule_on_value};
+use kube::core::Rule;
 
 /// As the other endpoints', or the root.
 pub(in crate::crd) fn path() -> Rule {
-    Rule {
-        rule: "self == '/' || self.matches('^(/[A-Za-z0-9._~-]+)+$')".into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is not a path: write / alone, or begin with /, end without it, and use letters, digits, \
-             '.', '_', '~' and '-' between, for example /presence\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        "self == '/' || self.matches('^(/[A-Za-z0-9._~-]+)+$')",
+        "is not a path: write / alone, or begin with /, end without it, and use letters, digits, '.', '_', '~' and '-' \
+         between, for example /presence",
+    )
 }
 
-/// Without a namespace the name of a board could choose it. The message does not repeat the prefix: one with the end of a
-/// line in it would not be shown.
+/// Without a namespace the name of a board could choose it. The message does not repeat the prefix, which may be refused for
+/// what no terminal should show.
 pub(in crate::crd) fn channel_prefix() -> Rule {
     rule(
         "self.matches('^[^\\\\p{Cc}]*:[^\\\\p{Cc}]*$')",
@@ -27,15 +23,10 @@ pub(in crate::crd) fn channel_prefix() -> Rule {
 
 /// Silent where the rule of durations speaks.
 pub(in crate::crd) fn flush_interval() -> Rule {
-    Rule {
-        rule: format!("!({IS_DURATION}) || duration(self) <= duration('1s')"),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is more than a second, by which everybody would see everything late: write for example \
-             20ms\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        &format!("!({IS_DURATION}) || duration(self) <= duration('1s')"),
+        "is more than a second, by which everybody would see everything late: write for example 20ms",
+    )
 }
 
 const LISTED: &str =

@@ -1,20 +1,17 @@
 //! Rules of `spec.endpoints.socketio`.
 
-use super::rule;
-use kube::core::{Message, Rule};
+use super::{rule, rule_on_value};
+use kube::core::Rule;
 
 pub(in crate::crd) fn some_transport() -> Rule {
     rule("self.size() > 0", "transports is empty, so that nobody can connect: write [polling, websocket]")
 }
 
 pub(in crate::crd) fn cookie() -> Rule {
-    Rule {
-        rule: "self.matches('^[A-Za-z0-9._-]+$')".into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' cannot be a cookie's name: use letters, digits, '-', '_' and '.', for example io\"".into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        "self.matches('^[A-Za-z0-9._-]+$')",
+        "cannot be a cookie's name: use letters, digits, '-', '_' and '.', for example io",
+    )
 }
 
 pub(in crate::crd) fn some_namespace() -> Rule {
@@ -35,17 +32,11 @@ pub(in crate::crd) fn namespaces_once() -> Rule {
 
 /// The names that clients' libraries keep for themselves.
 pub(in crate::crd) fn event_name() -> Rule {
-    Rule {
-        rule: "self != '' && !(self in ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', \
-               'removeListener'])"
-            .into(),
-        message: Some(Message::Expression(
-            "\"'\" + self + \"' is no name for an event, for clients' libraries keep it for themselves: write another, for \
-             example message\""
-                .into(),
-        )),
-        ..Rule::default()
-    }
+    rule_on_value(
+        "self != '' && !(self in ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', \
+         'removeListener'])",
+        "is no name for an event, for clients' libraries keep it for themselves: write another, for example message",
+    )
 }
 
 /// `namespace` is a word of CEL, so that Kubernetes calls the field otherwise.

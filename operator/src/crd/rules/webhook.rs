@@ -1,7 +1,7 @@
 //! Rules of webhooks: those of `spec.logic` and of `spec.hooks`.
 
-use super::{IS_DURATION, NOT_A_SIZE, rule};
-use kube::core::{Message, Rule};
+use super::{IS_DURATION, NOT_A_SIZE, rule, rule_on_value};
+use kube::core::Rule;
 
 /// None of the URL's rules repeats the URL in its message: it may hold a password.
 pub(in crate::crd) fn url_scheme() -> Rule {
@@ -56,11 +56,7 @@ pub(in crate::crd) fn waits_within_the_limit() -> Rule {
 /// Quantities have no bound on their length that the API server knows, and a list of them would cost more than it allows:
 /// this one is a short text.
 pub(in crate::crd) fn response_size() -> Rule {
-    Rule {
-        rule: "self.matches('^[1-9][0-9]{0,11}([kMG]|[KMG]i)?$')".into(),
-        message: Some(Message::Expression(format!("\"'\" + self + \"' {NOT_A_SIZE}\""))),
-        ..Rule::default()
-    }
+    rule_on_value("self.matches('^[1-9][0-9]{0,11}([kMG]|[KMG]i)?$')", NOT_A_SIZE)
 }
 
 /// Silent where there is no URL.

@@ -2,7 +2,9 @@
 
 mod endpoints;
 mod hooks;
+mod line_ends;
 mod logic;
+mod pages;
 
 use super::{
     fixture::{Fixture, chat},
@@ -38,6 +40,8 @@ async fn every_wrong_field_is_refused_with_what_to_write_instead() {
     all_are_refused(&fixture, logic::wrong_fields()).await;
     all_are_refused(&fixture, hooks::wrong_fields()).await;
     all_are_refused(&fixture, endpoints::wrong_fields()).await;
+    all_are_refused(&fixture, pages::wrong_fields()).await;
+    all_are_refused(&fixture, line_ends::wrong_fields()).await;
 }
 
 fn wrong_fields() -> Vec<(Value, &'static str)> {
@@ -348,6 +352,7 @@ async fn defaults_are_filled_in() {
         ("/endpoints/socketio/namespaces", json!(["/"])),
         ("/endpoints/socketio/maxPayload", json!("1Mi")),
         ("/endpoints/presence/channelPrefix", json!("board:")),
+        ("/pages", json!({"admin": false, "demo": false})),
         ("/service/sessionAffinity", json!("None")),
         ("/drain/gracePeriodSeconds", json!(25)),
         ("/disruptionBudget/maxUnavailable", json!(1)),
