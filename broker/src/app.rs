@@ -268,12 +268,13 @@ impl Builder {
         // The admin port first: while the backplane starts, the process is live and not ready.
         let admin = Admin { gateway: gateway.clone(), drain: drain.clone() };
         servers.spawn(accept::serve(admin_listener, admin.router(), None, stop.clone()));
+        // Before the backplane starts: an endpoint says there what it wants to hear from it.
+        let router = client_router(&config, &gateway, &admission, &connections);
         backplane.start(inbound).await?;
         modules.start(&pipeline);
         let syncing = stop.clone();
         servers.spawn(async move { syncing.run_until_cancelled(cluster.sync()).await });
         sockets.serve(&config, &gateway, (&admission, &connections), (&servers, &stop));
-        let router = client_router(&config, &gateway, &admission, &connections);
         let router = router.merge(boards(&config, &gateway, (&admission, &connections), (&servers, &stop)));
         servers.spawn(accept::serve(client_listener, router, Some(Arc::new(door)), stop.clone()));
         if let Some(teller) = teller {

@@ -178,6 +178,9 @@ pub struct Health {
 #[error("{0}")]
 pub struct StartError(pub String);
 
+/// Hears what another program has published. It is called where messages are read, so it must not block.
+pub type Hear = Box<dyn Fn(&[u8]) + Send + Sync>;
+
 /// How long a question to the backplane may take before it is answered with [`Unavailable::Timeout`]: well under the
 /// second that clients are promised, so that a busy machine keeps the promise too.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(750);
@@ -270,6 +273,12 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// The channel's envelopes are no longer wanted here.
     fn unsubscribe(&self, channel: &Channel);
+
+    /// From the start on, has `hear` hear what other programs publish under names that begin so, beside the broker's own. It
+    /// may be called before the start only. On a backplane that no other programs reach nothing is ever heard.
+    fn foreign(&self, prefix: &str, hear: Hear) {
+        let _ = (prefix, hear);
+    }
 
     /// Puts a client of this instance into the directory.
     fn register(&self, client: ClientRecord);

@@ -47,6 +47,24 @@ impl Hub {
         fan_out.count(self, Origin::Local);
     }
 
+    /// Delivers a publication that came by no stream to those of the channel's local subscribers that `wants` says.
+    pub fn deliver_to_some(
+        &self,
+        channel: &str,
+        publication: &Publication<'_>,
+        origin: Origin,
+        mut wants: impl FnMut(&Client) -> bool,
+    ) {
+        let Some(topic) = self.channels.get(channel) else { return };
+        let mut fan_out = FanOut::new(push(&topic.channel, Envelope::Publication(*publication)).into_iter());
+        topic.for_each(|client| {
+            if wants(client) {
+                let _ = fan_out.push(client);
+            }
+        });
+        fan_out.count(self, origin);
+    }
+
     /// Delivers envelopes of one channel in their order: what came together is encoded together, and is
     /// appended to each outbox at once.
     pub fn deliver_all<'a>(

@@ -30,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "boards", run: codec::boards },
     Target { name: "engineio", run: codec::engineio },
     Target { name: "socketio", run: codec::socketio },
+    Target { name: "emitter", run: codec::emitter },
     Target { name: "messages", run: endpoints::messages },
     Target { name: "websocket", run: endpoints::frames },
     Target { name: "lines", run: endpoints::lines },

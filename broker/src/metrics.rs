@@ -24,7 +24,7 @@ pub use labels::{
     ApiMethod, ClientCommand, DeliveryFailure, Direction, EnvelopeDrop, LogicRun, Origin, PublishFailure,
     RedisCommand, Rejection, Source,
 };
-pub use socketio::{Forwarded, SocketIoMetrics};
+pub use socketio::{Emitted, Forwarded, SocketIoMetrics};
 pub use webhook::{PostMetrics, WebhookAction, WebhookAttempt, WebhookMetrics};
 
 use crate::endpoint::Disconnect;

@@ -7,6 +7,7 @@ mod browser;
 mod events;
 mod node;
 mod socketio;
+mod socketio_emitter;
 mod together;
 mod tool;
 

@@ -28,7 +28,7 @@ use rustls::RootCertStore;
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
-    Ack, Audience, Backplane, Envelope, Filter, Health, InstanceRecord, Keep, Located, Member, Past,
+    Ack, Audience, Backplane, Envelope, Filter, Health, Hear, InstanceRecord, Keep, Located, Member, Past,
     Publication, StartError, Unavailable,
 };
 use crate::{
@@ -42,6 +42,7 @@ mod bus;
 mod commands;
 mod connect;
 mod directory;
+mod foreign;
 mod keys;
 mod lease;
 mod listen;
@@ -60,6 +61,7 @@ mod wire;
 #[cfg(any(test, switchboard_fuzz))]
 pub(crate) use resp::fuzz;
 
+use foreign::Foreign;
 use supervise::Core;
 
 /// How long a start waits for a Redis that is not required before it goes on without.
@@ -77,13 +79,21 @@ pub struct RedisBackplane {
     roots: Option<RootCertStore>,
     /// There from the start on.
     core: OnceLock<Arc<Core>>,
+    /// Who hears what other programs publish, until the start.
+    foreign: Mutex<Foreign>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl RedisBackplane {
     /// A backplane that will connect as configured; TLS trusts the system's certificates.
     pub fn new(config: config::Redis) -> Self {
-        Self { config, roots: None, core: OnceLock::new(), supervisor: Mutex::default() }
+        Self {
+            config,
+            roots: None,
+            core: OnceLock::new(),
+            foreign: Mutex::default(),
+            supervisor: Mutex::default(),
+        }
     }
 
     /// Lets TLS trust these certificates, and no others.
@@ -99,7 +109,8 @@ impl RedisBackplane {
             .map_err(|failure| StartError(failure.to_string()))?;
         let host = server.place();
         let keys = keys::Keys::new(&self.config.prefix);
-        let core = Arc::new(Core::new(inbound, server, keys, self.config.required));
+        let foreign = std::mem::take(&mut *self.foreign.lock());
+        let core = Arc::new(Core::new(inbound, server, keys, foreign, self.config.required));
         if self.core.set(core.clone()).is_err() {
             return Err(StartError(format!("the backplane at {place} is started already")));
         }
@@ -198,6 +209,10 @@ impl Backplane for RedisBackplane {
         if let Some(core) = self.core.get() {
             core.listen.unsubscribe(channel);
         }
+    }
+
+    fn foreign(&self, prefix: &str, hear: Hear) {
+        self.foreign.lock().add(prefix, hear);
     }
 
     fn register(&self, client: ClientRecord) {

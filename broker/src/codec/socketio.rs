@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 pub mod binary;
+pub mod emitter;
 mod events;
 
 pub use binary::Partial;

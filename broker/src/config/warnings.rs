@@ -72,6 +72,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         "endpoints.udp.cookie is off: forged datagrams can have this broker send others more than they are themselves"
             .into(),
     );
+    warn(
+        endpoints.socketio.emitter.enabled && config.redis.is_none(),
+        "endpoints.socketio.emitter hears nothing without Redis: set redis.url".into(),
+    );
     for (key, address) in [("client", config.client.address), ("admin", config.admin.address)] {
         warn(address.port() == 0, format!("{key}.address has port 0: each start takes another free port"));
     }

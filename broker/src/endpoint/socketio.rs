@@ -36,6 +36,7 @@ mod acts;
 mod asks;
 mod conversation;
 mod elsewhere;
+mod emitter;
 mod frames;
 mod keeper;
 mod online;
@@ -108,7 +109,8 @@ impl Namespace {
 
 impl Endpoint {
     /// An endpoint whose clients take their places from `admission`, and whose connections are counted by
-    /// `connections`, so that a drain can wait for them. What other instances ask about its connections it answers.
+    /// `connections`, so that a drain can wait for them. What other instances ask about its connections it answers. To be made before the
+    /// backplane starts, so that it hears emitters.
     pub fn new(
         gateway: Arc<Gateway>,
         settings: Settings,
@@ -138,6 +140,7 @@ impl Endpoint {
         });
         let answerer: Arc<dyn Answerer> = endpoint.clone();
         let _ = endpoint.gateway.answerer.set(Arc::downgrade(&answerer));
+        endpoint.hear_emitters();
         endpoint
     }
 

@@ -6,7 +6,7 @@ use crate::codec::{
     centrifuge::{Command, Request, single_line},
     engineio, lines,
     presence::{FromClient, ToClient, unpack},
-    socketio::{self, Event, Packet, Partial},
+    socketio::{self, Event, Packet, Partial, emitter},
 };
 
 /// The commands of a frame, a line or a datagram.
@@ -120,4 +120,28 @@ pub(super) fn socketio(bytes: &[u8]) {
         let (_, bytes) = socketio::binary::split(json.as_bytes()).expect("there are bytes in it");
         assert!(bytes.len() >= packet.attachments, "all of them come out");
     }
+}
+
+/// What other programs emit through Redis, and what they ask for.
+pub(super) fn emitter(bytes: &[u8]) {
+    if let Ok(request) = emitter::Request::read(bytes) {
+        let rooms = match &request {
+            emitter::Request::Order(to, emitter::Order::Join(rooms) | emitter::Order::Leave(rooms)) => {
+                to.rooms.len() + to.except.len() + rooms.len()
+            }
+            emitter::Request::Order(to, emitter::Order::Disconnect(_)) => to.rooms.len() + to.except.len(),
+            emitter::Request::Other => 0,
+        };
+        assert!(rooms <= 3 * emitter::ROOMS && rooms <= bytes.len(), "nothing is invented");
+    }
+    let Ok(emit) = emitter::Emit::read(bytes) else { return };
+    // A byte is the whole of a small number or a control character, and six in JSON at most; bytes have a frame.
+    assert!(emit.event.len() <= bytes.len() * 16, "{} of {} bytes", emit.event.len(), bytes.len());
+    assert!(emit.to.rooms.len().max(emit.to.except.len()) <= emitter::ROOMS);
+    let json = std::str::from_utf8(&emit.event).expect("an event is UTF-8");
+    assert!(!json.contains(['\n', '\r']), "an event is one line");
+    let event = Event::read(json).expect("an event is read as one");
+    assert_eq!(socketio::name_of(json.as_bytes()), Some(event.name));
+    assert!(value(json).is_some(), "as deep as others read");
+    assert!(emitter::Emit::read(&[bytes, b"\xc0"].concat()).is_err(), "nothing may stand behind it");
 }

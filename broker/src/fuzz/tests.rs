@@ -79,6 +79,7 @@ targets! {
     any_message_of_a_board_is_read_or_refused: "boards",
     any_body_of_engine_io_is_read_or_refused: "engineio",
     any_packet_of_socket_io_is_read_or_refused: "socketio",
+    anything_that_emitters_say_is_read_or_refused: "emitter",
     any_messages_of_a_websocket_are_read_or_refused: "messages",
     any_frames_are_read_or_refused: "websocket",
     any_lines_are_read_or_refused: "lines",

@@ -18,6 +18,24 @@ label! {
     }
 }
 
+label! {
+    /// What became of something that another program published for clients of Socket.IO.
+    Emitted {
+        /// It was carried out here.
+        Ok = "ok",
+        /// It was none of what emitters publish.
+        Malformed = "malformed",
+        /// It was larger than allowed.
+        TooLarge = "too_large",
+        /// It was something that the broker does not do, or that other servers say to each other.
+        Ignored = "ignored",
+        /// Too much was under way.
+        Busy = "busy",
+        /// A client could not be put into a room.
+        Refused = "refused",
+    }
+}
+
 /// The metrics of the endpoint.
 #[derive(Clone, Debug)]
 pub struct SocketIoMetrics {
@@ -25,12 +43,15 @@ pub struct SocketIoMetrics {
     pub forwarded: Counters<Forwarded>,
     /// How long those with something from the client took.
     pub seconds: Histogram,
+    /// What other programs published for its clients.
+    pub emitted: Counters<Emitted>,
 }
 
 #[derive(Debug)]
 pub(super) struct SocketIo {
     forwarded: IntCounterVec,
     seconds: Histogram,
+    emitted: IntCounterVec,
 }
 
 impl SocketIo {
@@ -45,11 +66,17 @@ impl SocketIo {
                 "socketio_forward_seconds",
                 "How long bringing a client's packets to another instance took, there and back.",
             ),
+            emitted: new.counters(
+                "socketio_emitted_total",
+                "What other programs published through Redis for clients of Socket.IO, as this instance heard it.",
+                &["outcome"],
+            ),
         }
     }
 
     pub(super) fn metrics(&self) -> SocketIoMetrics {
         let forwarded = Counters::of(&self.forwarded, |outcome: Forwarded| [outcome.as_str()]);
-        SocketIoMetrics { forwarded, seconds: self.seconds.clone() }
+        let emitted = Counters::of(&self.emitted, |outcome: Emitted| [outcome.as_str()]);
+        SocketIoMetrics { forwarded, seconds: self.seconds.clone(), emitted }
     }
 }

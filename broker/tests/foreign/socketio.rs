@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Anybody may connect, and whoever has a token is somebody.
-fn yaml(more: &str) -> String {
+pub(super) fn yaml(more: &str) -> String {
     format!(
         "auth: {{anonymous: true, api_keys: [key-of-the-tests], jwt: {{hmac_secret: \"{SECRET}\"}}}}\n\
          channels: {{namespaces: [{{name: \"\"}}, {{name: staff}}]}}\n\
@@ -62,10 +62,10 @@ impl Dumb {
 }
 
 /// Two instances on one real Redis that know each other.
-async fn pair(server: &Server) -> [Broker; 2] {
+pub(super) async fn pair(server: &Server, settings: &str) -> [Broker; 2] {
     let broker = async |id| {
         let redis = format!("redis: {{url: \"redis://127.0.0.1:{}\"}}\n", server.port);
-        Broker::start(&yaml(&format!("instance: {{id: {id}}}\n{redis}"))).await
+        Broker::start(&format!("{settings}instance: {{id: {id}}}\n{redis}")).await
     };
     let pair = [broker("chat-0").await, broker("chat-1").await];
     for broker in &pair {
@@ -96,7 +96,7 @@ async fn talk(url: SocketAddr, way: &str, [a, b]: &[Broker; 2]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_talk_by_websocket_across_two_instances() {
     let server = Server::start().await;
-    let brokers = pair(&server).await;
+    let brokers = pair(&server, &yaml("")).await;
     let service = Dumb::before(&brokers).await;
     talk(service.address, "websocket", &brokers).await;
     assert!(brokers[0].metric("deliveries_total", &[("origin", "remote")]).await > 0);
@@ -105,7 +105,7 @@ async fn clients_talk_by_websocket_across_two_instances() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_talk_by_requests_that_land_on_the_wrong_instance() {
     let server = Server::start().await;
-    let brokers = pair(&server).await;
+    let brokers = pair(&server, &yaml("")).await;
     let service = Dumb::before(&brokers).await;
     // A client's requests take turns, and so do the instances: out of step, each gets requests of every kind.
     service.behind.lock().extend(brokers.iter().rev().map(|broker| broker.client_address));
@@ -119,7 +119,7 @@ async fn clients_talk_by_requests_that_land_on_the_wrong_instance() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_may_move_to_a_websocket_talk_across_two_instances() {
     let server = Server::start().await;
-    let brokers = pair(&server).await;
+    let brokers = pair(&server, &yaml("")).await;
     let service = Dumb::before(&brokers).await;
     talk(service.address, "upgrade", &brokers).await;
 }

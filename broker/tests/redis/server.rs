@@ -150,7 +150,7 @@ impl Server {
     }
 
     /// Asks it something.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &str) -> T {
+    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &str) -> T {
         let mut words = command.split(' ');
         let mut asked = redis::cmd(words.next().unwrap());
         words.for_each(|word| {

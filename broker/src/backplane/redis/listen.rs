@@ -186,6 +186,9 @@ impl Listen {
             resp::write_bulk(name.as_bytes(), &mut out);
             waiting.push(Vec::new(), None);
         }
+        if receiver.foreign.write(&mut out) {
+            receiver.foreign.patterns().for_each(|_| waiting.push(Vec::new(), None));
+        }
         let mut wanted_at_start = self.begin();
         // How many confirmations make it ready: known when the last of these is written.
         let mut ready_at = None;
@@ -211,6 +214,10 @@ impl Listen {
                     let read = read.and_then(|()| wire.drain(|frame| match frame {
                         Frame::Message { channel, payload } => {
                             receiver.receive(channel, payload);
+                            Ok(())
+                        }
+                        Frame::Foreign { pattern, payload } => {
+                            receiver.foreign.receive(pattern, payload);
                             Ok(())
                         }
                         Frame::Confirmed => waiting.confirmed(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{bus::Bus, keys::Keys, peers::Peers, probe::Probe};
+use super::{bus::Bus, foreign::Foreign, keys::Keys, peers::Peers, probe::Probe};
 use crate::{
     backplane::{
         Envelope, Position,
@@ -19,6 +19,7 @@ pub(super) struct Receiver {
     pub(super) bus: Arc<Bus>,
     pub(super) probe: Arc<Probe>,
     pub(super) peers: Arc<Peers>,
+    pub(super) foreign: Arc<Foreign>,
 }
 
 impl Receiver {

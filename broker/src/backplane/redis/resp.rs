@@ -45,7 +45,9 @@ fn write_length(kind: u8, mut number: usize, out: &mut Vec<u8>) {
 pub(super) enum Frame<'a> {
     /// A message on a pub/sub channel.
     Message { channel: &'a [u8], payload: &'a [u8] },
-    /// One channel of a SUBSCRIBE or UNSUBSCRIBE is done.
+    /// A message on a channel whose name fits a pattern.
+    Foreign { pattern: &'a [u8], payload: &'a [u8] },
+    /// One channel of a SUBSCRIBE or UNSUBSCRIBE, or one pattern of a PSUBSCRIBE, is done.
     Confirmed,
     /// Any other push.
     Push,
@@ -126,9 +128,15 @@ impl<'a> Cursor<'a> {
             let payload = self.bulk()?;
             return Ok(Frame::Message { channel, payload });
         }
+        if kind == b"pmessage" && elements == 4 {
+            let pattern = self.bulk()?;
+            self.bulk()?;
+            let payload = self.bulk()?;
+            return Ok(Frame::Foreign { pattern, payload });
+        }
         self.skip(elements.checked_sub(1).ok_or(Stop::Malformed)?)?;
         Ok(match kind {
-            b"subscribe" | b"unsubscribe" => Frame::Confirmed,
+            b"subscribe" | b"unsubscribe" | b"psubscribe" => Frame::Confirmed,
             _ => Frame::Push,
         })
     }
@@ -266,6 +274,9 @@ mod tests {
         assert_eq!(frame(message), Frame::Message { channel: b"a", payload: b"b\r\nc" });
         assert_eq!(frame(b">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"), Frame::Confirmed);
         assert_eq!(frame(b">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n"), Frame::Confirmed);
+        let foreign = b">4\r\n$8\r\npmessage\r\n$2\r\na*\r\n$2\r\nab\r\n$1\r\nc\r\n";
+        assert_eq!(frame(foreign), Frame::Foreign { pattern: b"a*", payload: b"c" });
+        assert_eq!(frame(b">3\r\n$10\r\npsubscribe\r\n$2\r\na*\r\n:1\r\n"), Frame::Confirmed);
         assert_eq!(frame(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"), Frame::Push);
         for reply in [&b":12\r\n"[..], b"$-1\r\n", b"%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*0\r\n"] {
             assert_eq!(frame(reply), Frame::Reply(reply));

@@ -21,6 +21,7 @@ use super::{
     bus::Bus,
     commands::Commands,
     connect::{Failure, Server},
+    foreign::Foreign,
     keys::Keys,
     lease::Lease,
     listen::Listen,
@@ -56,6 +57,7 @@ pub(super) struct Core {
     pub(super) reaper: Arc<Reaper>,
     pub(super) probe: Arc<Probe>,
     pub(super) peers: Arc<Peers>,
+    pub(super) foreign: Arc<Foreign>,
     pub(super) state: Mutex<State>,
     pub(super) stop: CancellationToken,
 }
@@ -74,7 +76,13 @@ pub(super) struct State {
 }
 
 impl Core {
-    pub(super) fn new(inbound: Arc<Inbound>, server: Server, keys: Keys, required: bool) -> Self {
+    pub(super) fn new(
+        inbound: Arc<Inbound>,
+        server: Server,
+        keys: Keys,
+        foreign: Foreign,
+        required: bool,
+    ) -> Self {
         let hub = inbound.hub.clone();
         let address = hub.address.to_string();
         let metrics = hub.metrics.clone();
@@ -87,6 +95,7 @@ impl Core {
             reaper: Arc::new(Reaper::new(hub.clone(), bus.clone(), keys.clone())),
             probe,
             peers: Arc::new(Peers::new(&address, keys.clone(), metrics)),
+            foreign: Arc::new(foreign),
             state: Mutex::default(),
             stop: CancellationToken::new(),
             hub,
@@ -251,6 +260,7 @@ impl Session {
             bus: core.bus.clone(),
             probe: core.probe.clone(),
             peers: core.peers.clone(),
+            foreign: core.foreign.clone(),
         };
         let [hello, answer] = core.peers.names();
         let own = core.keys.instance(&core.address);

@@ -50,6 +50,24 @@ pub struct Socketio {
     pub events: Vec<EventRule>,
     /// A ready set of rules, beside which those of `events` stand.
     pub profile: Option<Profile>,
+    /// Whether other programs may emit to the clients through Redis.
+    pub emitter: Emitter,
+}
+
+/// Hearing what other programs emit with `@socket.io/redis-emitter`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Emitter {
+    /// Whether it is heard at all.
+    pub enabled: bool,
+    /// What the names begin with that it publishes under: its option `key`.
+    pub key: String,
+}
+
+impl Default for Emitter {
+    fn default() -> Self {
+        Self { enabled: false, key: "socket.io".into() }
+    }
 }
 
 /// A ready set of rules.
@@ -87,6 +105,7 @@ impl Default for Socketio {
             ack_timeout: Period::from_secs(5),
             events: Vec::new(),
             profile: None,
+            emitter: Emitter::default(),
         }
     }
 }
@@ -127,6 +146,9 @@ impl Socketio {
             if period.get().is_zero() {
                 problem(key, "must be more than 0s; write 20s or so".into());
             }
+        }
+        if self.emitter.key.is_empty() {
+            problem("emitter.key", "is empty; write socket.io, or the key that the emitter is given".into());
         }
         if self.max_payload.bytes() == 0 {
             problem("max_payload", "is 0, so that no packet fits; write 1MiB or so".into());

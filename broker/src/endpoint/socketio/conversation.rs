@@ -16,7 +16,7 @@ use crate::{
     auth::Identity,
     codec::{
         engineio,
-        socketio::{Kind, Packet, Partial, write_connect, write_connect_error},
+        socketio::{Kind, Packet, Partial, write_connect, write_connect_error, write_disconnect},
     },
     endpoint::{Disconnect, EndpointKind, ErrorCode, Farewell, Greeting},
     hooks::{Asked, Granted, Verdict},
@@ -157,15 +157,30 @@ impl Session {
 
     /// The client goes out of a namespace by itself.
     fn disconnect(&self, namespace: &str) {
+        self.leave(namespace, Disconnect::Gone);
+    }
+
+    /// The client has to go out of a namespace, and is told; its connection stays.
+    pub(super) fn expel(&self, namespace: &str) {
+        // First, so that nothing of the namespace comes after its end was told.
+        if self.leave(namespace, Disconnect::Forced) {
+            let mut frame = Vec::new();
+            write_disconnect(namespace, &mut frame);
+            let _ = self.outbox.push(&frame);
+        }
+    }
+
+    /// It is in the namespace no more, for this reason; whether it was.
+    fn leave(&self, namespace: &str, reason: Disconnect) -> bool {
         let gone = {
             let mut state = self.state();
             let at = state.joined.iter().position(|joined| joined.namespace.name == namespace);
             at.map(|at| state.joined.swap_remove(at))
         };
-        if let Some(joined) = gone {
-            self.part(&joined, Disconnect::Gone);
-            self.changed.notify_one();
-        }
+        let Some(joined) = gone else { return false };
+        self.part(&joined, reason);
+        self.changed.notify_one();
+        true
     }
 
     fn connect(self: &Arc<Self>, packet: &Packet<'_>) -> Result<Option<Pending>, Disconnect> {

@@ -44,6 +44,13 @@ impl Sessions {
     pub(super) fn of(&self, client: ClientId) -> Option<OfClient> {
         self.by_client.lock().get(&client).cloned()
     }
+
+    /// The clients in a namespace.
+    pub(super) fn in_namespace(&self, name: &str) -> Vec<ClientId> {
+        let by_client = self.by_client.lock();
+        let is_in = |(id, (_, namespace)): (&ClientId, &OfClient)| (namespace.name == name).then_some(*id);
+        by_client.iter().filter_map(is_in).collect()
+    }
 }
 
 /// One connection.
