@@ -45,12 +45,25 @@ await reaches(() => emitter.except('other').emit(...news[0]), { bob: news, eve: 
 await reaches(() => emitter.to('room').except(bob.id).emit(...news[0]), { ann: news });
 await reaches(() => emitter.to(eve.id).emit(...news[0]), { eve: news });
 await reaches(() => emitter.to([ann.id, 'room']).emit(...news[0]), { ann: news, bob: news });
-await reaches(() => emitter.volatile.emit('news'), { ann: [['news']], bob: [['news']], eve: [['news']] });
 await reaches(() => staff.emit(...news[0]), { dan: news });
 await reaches(() => staff.to('desk').emit(...news[0]), { dan: news });
 await reaches(() => staff.to('room').emit(...news[0]), {});
 const time = new Date(1_700_000_000_123);
 await reaches(() => emitter.to(ann.id).emit('at', time), { ann: [['at', time.toISOString()]] });
+
+// Who has not been given everything yet is passed over, and nobody is given it twice.
+const mains = [ann, bob, eve];
+mains.forEach((socket) => { socket.received.length = 0; });
+let n = 0;
+await within('a volatile event', until(() => {
+  emitter.volatile.emit('volatile', n++);
+  return mains.every(({ received }) => received.length > 0);
+}));
+emitter.emit('end');
+await within('the end', until(() => mains.every(({ received }) => received.at(-1)[0] === 'end')));
+for (const { received: got } of mains) {
+  assert.equal(new Set(got.map(([, number]) => number)).size, got.length);
+}
 
 // Bytes are bytes, also where they were asked for by requests.
 const bytes = [Buffer.from([0, 1, 255]), Buffer.alloc(20_000, 7)];
