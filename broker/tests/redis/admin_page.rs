@@ -10,9 +10,11 @@ use crate::support::{
 };
 
 async fn broker(server: &Server, id: &str) -> Broker {
+    // A browser takes its time, and clients that are only looked at answer no pings.
     Broker::start(&format!(
         "auth: {{anonymous: true, api_keys: [key-of-the-tests], jwt: {{hmac_secret: \"{SECRET}\"}}}}\n\
-         instance: {{id: {id}}}\nredis: {{url: \"redis://127.0.0.1:{}\"}}\npages: {{admin: true}}\n",
+         instance: {{id: {id}}}\nredis: {{url: \"redis://127.0.0.1:{}\"}}\npages: {{admin: true}}\n\
+         endpoints: {{websocket: {{ping_interval: 10m}}}}\n",
         server.port
     ))
     .await
