@@ -141,6 +141,8 @@ async fn redis_away_is_told_local_delivery_goes_on_and_what_follows_has_its_plac
     assert!(!try_publish(&mut bob, "kept:room", json!("alone")).await);
     let push = ann.push().await;
     assert_eq!((&push["pub"]["data"], &push["pub"]["offset"]), (&json!("alone"), &Value::Null));
+    let history = brokers[0].api("history", &json!({"channel": "kept:room"})).await;
+    assert_eq!(history["error"], json!({"code": 100, "message": "the backplane is not connected"}));
     // Who comes now is let in without a position, or told to try again where it wants to recover.
     let reply = bob.command(json!({"subscribe": {"channel": "kept:other"}})).await;
     assert_eq!(reply, json!({"subscribe": {}}));

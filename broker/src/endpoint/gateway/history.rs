@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Gateway;
 use crate::{
     auth::Action,
-    backplane::{Filter, Past},
+    backplane::{Filter, Past, Unavailable},
     channel::{Arrival, Joining, Recover, Recovery, Since, Topic},
     codec::{Push, Unsubscribe},
     config::Namespace,
@@ -67,23 +67,23 @@ impl Gateway {
         }
     }
 
-    /// Reads from a channel's stream.
+    /// Reads from a channel's stream; nothing when there is no such position in it.
     ///
     /// # Errors
-    /// There is no such position in it, or the stream cannot be read now.
+    /// The stream cannot be read now.
     pub async fn history(
         &self,
         channel: &Channel,
         since: Option<&Since>,
         limit: Option<usize>,
         reverse: bool,
-    ) -> Result<Past, ErrorCode> {
+    ) -> Result<Option<Past>, Unavailable> {
         let filter = Filter { since: since.map(|since| since.offset), limit, reverse };
-        let past = self.backplane.history(channel, filter).await.map_err(|_| ErrorCode::Internal)?;
+        let past = self.backplane.history(channel, filter).await?;
         let is_there = since.is_none_or(|since| {
             since.epoch.is_none_or(|epoch| epoch == past.top.epoch)
                 && (reverse || limit == Some(0) || past.reaches_back_to(since.offset))
         });
-        if is_there { Ok(past) } else { Err(ErrorCode::UnrecoverablePosition) }
+        Ok(is_there.then_some(past))
     }
 }

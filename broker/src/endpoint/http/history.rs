@@ -61,8 +61,8 @@ impl Method for History {
             return Err(ErrorCode::UnrecoverablePosition.into());
         }
         let limit = usize::try_from(self.limit).ok();
-        let Past { top, publications } =
-            api.gateway.history(&channel, since.as_ref(), limit, self.reverse).await?;
+        let past = api.gateway.history(&channel, since.as_ref(), limit, self.reverse).await?;
+        let Past { top, publications } = past.ok_or(ErrorCode::UnrecoverablePosition)?;
         let publications: Vec<_> = publications.iter().map(describe).collect();
         Ok(json!({"publications": publications, "offset": top.offset, "epoch": top.epoch.as_str()}))
     }

@@ -82,7 +82,7 @@ impl Gateway {
         self.pipeline.publish(message, ack)?;
         let position = outcome.await.map_err(|error| {
             self.hub.metrics.publish_failures.inc(error.into());
-            Failed { code: ErrorCode::Internal, message: error.to_string(), rejection: None }
+            Failed::from(error)
         })?;
         Ok(match position {
             None => json!({}),

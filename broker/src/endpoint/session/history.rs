@@ -34,6 +34,8 @@ impl Session {
         let (service, outbox) = (self.service.clone(), self.outbox.clone());
         self.ask(async move {
             let past = service.gateway.history(&channel, since.as_ref(), limit, reverse).await;
+            let past = past.map_err(|_| ErrorCode::Internal);
+            let past = past.and_then(|past| past.ok_or(ErrorCode::UnrecoverablePosition));
             let answered = past.and_then(|past| service.try_answer(&outbox, id, &Reply::History(&past)));
             if let Err(error) = answered {
                 service.refuse(&outbox, id, error);
