@@ -82,7 +82,8 @@ impl Gateway {
         self.pipeline.publish(message, ack)?;
         let position = outcome.await.map_err(|error| {
             self.hub.metrics.publish_failures.inc(error.into());
-            Failed::from(error)
+            // Counted as a publish that failed, not as a refusal as well.
+            Failed { rejection: None, ..Failed::from(error) }
         })?;
         Ok(match position {
             None => json!({}),
