@@ -109,7 +109,7 @@ async fn a_cursor_of_a_busy_board_costs_redis_at_most_sixteen_bytes() {
     let (up_b, down_b) = meter_b.read();
     let published = Arc::new([const { AtomicU64::new(0) }; 2]);
     let (mut listener, counted) = (Listener::start(&server).await, published.clone());
-    tokio::spawn(async move {
+    let counting = tokio::spawn(async move {
         loop {
             let (_, command) = listener.size().await;
             counted[1].fetch_add(command as u64, Ordering::SeqCst);
@@ -155,6 +155,8 @@ async fn a_cursor_of_a_busy_board_costs_redis_at_most_sixteen_bytes() {
     );
     assert!(command <= 16.0, "{command} bytes for each movement");
     assert!(flushes * 5 < moved, "{flushes} messages for {moved} movements");
+    // Before Redis ends, which it listens to.
+    counting.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
