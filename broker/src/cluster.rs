@@ -171,7 +171,7 @@ impl Cluster {
     pub fn local_clients(&self, query: &Query) -> Page {
         let instance = &self.hub.address.instance;
         let is_wanted = query.instance.as_ref().is_none_or(|name| name == instance.as_str());
-        let records = if is_wanted { self.hub.registry.list(query) } else { Vec::new() };
+        let records = if is_wanted { self.hub.list(query) } else { Vec::new() };
         Page::of(records.into_iter().map(|client| Found { instance: instance.to_string(), client }), query)
     }
 

@@ -71,6 +71,11 @@ pub trait Encoder: Send + Sync {
     /// Appends the push to `out`, framed for the wire.
     fn encode(&self, push: &Push<'_>, out: &mut Vec<u8>);
 
+    /// The namespace of Socket.IO that clients of this kind are in.
+    fn namespace(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether clients of this kind are shown what happens on boards, beside joins, leaves and publications. Others are
     /// never given a [`Push::Board`].
     fn shows_boards(&self) -> bool {

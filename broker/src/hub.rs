@@ -11,7 +11,7 @@ use crate::{
     endpoint::Disconnect,
     message::{Address, ClientId, Epoch},
     metrics::{Metrics, Origin},
-    registry::{Client, Metadata, Registry},
+    registry::{Client, ClientRecord, Metadata, Query, Registry},
 };
 
 /// Hears of what happens in channels before their subscribers do.
@@ -96,6 +96,21 @@ impl Hub {
             .map(|topic| (topic.channel.to_string(), topic.len() as u64))
             .filter(|(_, count)| *count > 0)
             .collect()
+    }
+
+    /// The first clients of this instance that are asked for, in order.
+    pub fn list(&self, query: &Query) -> Vec<ClientRecord> {
+        let Some(channel) = &query.channel else { return self.registry.list(query) };
+        let Some(topic) = self.channels.get(channel) else { return Vec::new() };
+        let mut subscribers = Vec::new();
+        topic.for_each(|client| {
+            if query.after.is_none_or(|after| client.id > after) {
+                subscribers.push(client.clone());
+            }
+        });
+        subscribers.sort_unstable_by_key(|client| client.id);
+        let records = subscribers.iter().map(|client| client.record());
+        records.filter(|record| query.wants(record)).take(query.page()).collect()
     }
 
     /// The backplane has seen another start of this instance: if that was later, this one has to leave.

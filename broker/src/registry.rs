@@ -86,6 +86,7 @@ impl Client {
             id: self.id,
             user: self.user.to_string(),
             endpoint: self.endpoint.as_str().to_owned(),
+            namespace: self.encoder.namespace().map(str::to_owned),
             connected: self.connected,
             last_message: self.last_message(),
             metadata: self.metadata(),

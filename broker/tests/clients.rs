@@ -146,6 +146,49 @@ pub(crate) async fn lists_have_pages_and_filters(brokers: &[Broker]) {
     assert!(client["connected"].as_u64() <= client["last_message"].as_u64());
 }
 
+pub(crate) async fn lists_of_a_channel_are_of_who_is_in_it(brokers: &[Broker]) {
+    let (mut clients, mut inside) = (Vec::new(), Vec::new());
+    for round in 0..4 {
+        for broker in brokers {
+            let (mut client, id) = client_of(broker, if round % 2 == 0 { "ann" } else { "bob" }).await;
+            if round > 0 {
+                client.subscribe("room").await;
+                inside.push(id);
+            }
+            client.subscribe("hall").await;
+            clients.push(client);
+        }
+    }
+    inside.sort();
+    for broker in brokers {
+        let (mut seen, mut query) = (Vec::new(), json!({"channel": "room", "limit": 4}));
+        loop {
+            let (page, answer) = list(broker, query.clone()).await;
+            assert!(page.len() <= 4);
+            seen.extend(page);
+            query["after"] = answer["next"].clone();
+            if query["after"].is_null() {
+                break;
+            }
+        }
+        assert_eq!(seen, inside, "without gap or overlap, in the order in which they connected");
+    }
+    for (query, count) in [
+        (json!({"channel": "hall"}), 12),
+        (json!({"channel": "room", "user": "ann"}), 3),
+        (json!({"channel": "room", "instance": "chat-1"}), 3),
+        (json!({"channel": "room", "endpoint": "tcp"}), 0),
+        (json!({"channel": "nobody-is-here"}), 0),
+    ] {
+        assert_eq!(list(&brokers[2], query.clone()).await.0.len(), count, "{query}");
+    }
+    clients[11].command(json!({"unsubscribe": {"channel": "room"}})).await;
+    assert_eq!(list(&brokers[0], json!({"channel": "room"})).await.0, inside[..8]);
+    for (bad, code) in [("", 107), ("no:such", 102)] {
+        assert_eq!(brokers[0].api("clients", &json!({"channel": bad})).await["error"]["code"], code);
+    }
+}
+
 pub(crate) async fn notes_are_known_to_all(brokers: &[Broker]) {
     let (mut ann, id) = client_of(&brokers[0], "ann").await;
     let note = json!({"client": id, "metadata": {"room": "7", "lang": "de"}});
@@ -316,6 +359,11 @@ async fn messages_for_everyone() {
 #[tokio::test]
 async fn lists() {
     lists_have_pages_and_filters(&cluster().await).await;
+}
+
+#[tokio::test]
+async fn lists_of_channels() {
+    lists_of_a_channel_are_of_who_is_in_it(&cluster().await).await;
 }
 
 #[tokio::test]

@@ -32,6 +32,9 @@ pub(super) struct Clients {
     /// Only those of this endpoint, such as websocket.
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
+    /// Only those that are subscribed to this channel.
+    #[arg(long, value_name = "CHANNEL")]
+    channel: Option<String>,
     /// Only those with this metadata; may be given several times.
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, String)>,
@@ -100,8 +103,12 @@ impl Clients {
         let silent_since = self.silent_for.map(|period| since(now(), period.get()));
         let (out, api) = (Out::new(), self.remote.api()?);
         let mut query = json!({});
-        for (field, value) in [("user", self.user), ("instance", self.instance), ("endpoint", self.endpoint)]
-        {
+        for (field, value) in [
+            ("user", self.user),
+            ("instance", self.instance),
+            ("endpoint", self.endpoint),
+            ("channel", self.channel),
+        ] {
             query[field] = json!(value);
         }
         query["silent_since"] = json!(silent_since);
@@ -145,12 +152,13 @@ fn since(now: u64, silent_for: Duration) -> u64 {
 
 fn row(Listed { record, instance }: &Listed) -> [String; 7] {
     let now = now();
+    let endpoint = [&*record.endpoint, record.namespace.as_deref().unwrap_or_default()].join(" ");
     let metadata = record.metadata.iter().map(|(key, value)| format!("{key}={value}"));
     [
         record.id.to_string(),
         if record.user.is_empty() { "-".into() } else { harmless(&record.user) },
         harmless(instance),
-        harmless(&record.endpoint),
+        harmless(endpoint.trim_end()),
         ago(now, record.connected),
         ago(now, record.last_message),
         harmless(&metadata.collect::<Vec<_>>().join(" ")),

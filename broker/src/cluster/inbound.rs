@@ -128,7 +128,7 @@ impl Inbound {
             Order::Channels(pattern) => {
                 json!(self.hub.matching_channels(&pattern).into_iter().collect::<Counts>())
             }
-            Order::Clients(query) => json!(self.hub.registry.list(&query)),
+            Order::Clients(query) => json!(self.hub.list(&query)),
             Order::Disconnect { who, reason } => {
                 let reason = Disconnect::ALL.iter().find(|known| known.as_str() == reason);
                 json!(self.hub.disconnect(&who, reason.copied().unwrap_or(Disconnect::Forced)))

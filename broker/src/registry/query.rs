@@ -19,6 +19,9 @@ pub struct ClientRecord {
     pub user: String,
     /// The endpoint that it came through.
     pub endpoint: String,
+    /// The namespace of Socket.IO that it is in; others have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// When it connected, in milliseconds since 1970.
     pub connected: u64,
     /// When its last message came in, in milliseconds since 1970.
@@ -47,6 +50,9 @@ pub struct Query {
     /// Of this endpoint, such as `websocket`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// Subscribed to this channel. Instances of an earlier version do not know it, and leave such a question unanswered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// With this metadata, and perhaps more.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: Metadata,
@@ -74,7 +80,7 @@ impl Query {
         }
     }
 
-    /// Whether a client is asked for. The instance is not looked at: whoever answers knows its own.
+    /// Whether a client is asked for. Instance and channel are not looked at: whoever answers knows its own.
     pub fn wants(&self, record: &ClientRecord) -> bool {
         let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
         is(&self.user, &record.user)
@@ -93,6 +99,7 @@ mod tests {
             id: ClientId::generate(),
             user: "ann".into(),
             endpoint: "websocket".into(),
+            namespace: None,
             connected: 1,
             last_message: 10,
             metadata: Metadata::from([("room".into(), "7".into()), ("lang".into(), "de".into())]),

@@ -83,6 +83,10 @@ impl Encoder for Events {
         }
     }
 
+    fn namespace(&self) -> Option<&str> {
+        Some(&self.namespace)
+    }
+
     fn is_volatile(&self, push: &Push<'_>) -> bool {
         match push {
             Push::Publication(_, publication, _) | Push::Message(publication)

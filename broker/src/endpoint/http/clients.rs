@@ -42,6 +42,10 @@ impl Method for Clients {
     const LABEL: ApiMethod = ApiMethod::Clients;
 
     async fn run(self, api: &Api) -> Result<Value, Failed> {
+        if let Some(name) = &self.0.channel {
+            let channel = api.gateway.channel(name)?;
+            api.gateway.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)?;
+        }
         Ok(json!(api.gateway.pipeline.cluster.clients(&self.0).await?))
     }
 }

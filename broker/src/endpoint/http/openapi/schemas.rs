@@ -93,6 +93,7 @@ pub(super) fn shared() -> Map<String, Value> {
         "user": text("The user; absent for anonymous ones."),
         "instance": text("The instance that it is connected to."),
         "endpoint": text("The endpoint that it came through."),
+        "namespace": text("The namespace of Socket.IO that it is in; absent for other protocols."),
         "connected": count("When it connected, in milliseconds since 1970."),
         "last_message": count("When its last message came, in milliseconds since 1970."),
         "metadata": schema("Texts"),
@@ -263,6 +264,7 @@ fn clients() -> Described {
                 "user": nullable("Only those of this user; empty: anonymous ones."),
                 "instance": nullable("Only those of this instance."),
                 "endpoint": nullable("Only those of this endpoint, such as websocket."),
+                "channel": nullable("Only those that are subscribed to this channel, such as a room."),
                 "metadata": schema("Texts"),
                 "silent_since": {
                     "type": ["integer", "null"], "minimum": 0,
