@@ -54,7 +54,7 @@ enum Command {
     Publish(send::Publish),
     /// Send a message to clients, to logic modules or to everyone.
     Send(send::Send),
-    /// End the connections of a client or of a user.
+    /// End a client, or all clients of a user.
     Disconnect(clients::Disconnect),
     /// Show what is published in channels, line by line, until Ctrl-C.
     Tail(tail::Tail),
@@ -175,6 +175,15 @@ mod tests {
             Ok(Command::Drain { admin, linger }) if admin == "http://127.0.0.1:9000" && linger == Period::from_secs(3)
         ));
         assert!(parse("broker drain --linger 3").is_err());
+        for one in ["ID", "--client ID", "--user ann --reconnect", "ID --connection"] {
+            assert!(
+                matches!(parse(&format!("broker disconnect {one}")), Ok(Command::Disconnect(_))),
+                "{one}"
+            );
+        }
+        for wrong in ["", " ID --user ann", " ID --client ID", " --reconnect"] {
+            assert!(parse(&format!("broker disconnect{wrong}")).is_err(), "{wrong}");
+        }
         assert!(parse("broker").is_err());
         assert!(parse("broker run --port 1").is_err());
     }

@@ -19,10 +19,12 @@ use crate::{
 mod asks;
 mod inbound;
 mod question;
+mod sockets;
 
 pub use asks::{Answers, Asks};
 pub use inbound::{Answerer, Answering, Inbound};
-pub use question::{Call, Change, Changed, Order, Question, QuestionError, Recipients, Who};
+pub use question::{Call, Change, Changed, Extent, Order, Question, QuestionError, Recipients, Who};
+pub use sockets::Sockets;
 
 /// A list of channels, with the number of subscribers of each.
 pub type Counts = BTreeMap<String, u64>;
@@ -208,11 +210,16 @@ impl Cluster {
         Ok(counts)
     }
 
-    /// Ends the connections of a client, or of all clients of a user, wherever they are. How many there were, and
-    /// whether every instance that could have one has answered.
-    pub async fn disconnect(&self, who: &Who, reason: Disconnect) -> Result<(usize, bool), Unavailable> {
-        let order = Order::Disconnect { who: who.clone(), reason: reason.as_str().to_owned() };
-        let here = self.hub.disconnect(who, reason);
+    /// Ends a client, or all clients of a user, wherever they are. How many there were, and whether every instance that
+    /// could have one has answered.
+    pub async fn disconnect(
+        &self,
+        who: &Who,
+        reason: Disconnect,
+        extent: Extent,
+    ) -> Result<(usize, bool), Unavailable> {
+        let order = Order::Disconnect { who: who.clone(), reason: reason.as_str().to_owned(), extent };
+        let here = self.hub.disconnect(who, reason, extent);
         let (there, complete) = self.order_about::<usize>(who, here > 0, order).await?;
         Ok((here + there.into_iter().sum::<usize>(), complete))
     }

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backplane::Envelope,
     channel::Channels,
-    cluster::Who,
-    endpoint::Disconnect,
+    cluster::{Extent, Sockets, Who},
+    endpoint::{Disconnect, EndpointKind, Farewell},
     message::{Address, ClientId, Epoch},
     metrics::{Metrics, Origin},
     registry::{Client, ClientRecord, Metadata, Query, Registry},
@@ -35,6 +35,8 @@ pub struct Hub {
     superseded: CancellationToken,
     /// Hears of everything that is no publication.
     listener: OnceLock<Weak<dyn Listener>>,
+    /// Whose clients may share a connection.
+    sockets: OnceLock<Weak<dyn Sockets>>,
 }
 
 impl Hub {
@@ -48,12 +50,23 @@ impl Hub {
             started: std::time::Instant::now(),
             superseded: CancellationToken::new(),
             listener: OnceLock::new(),
+            sockets: OnceLock::new(),
         }
     }
 
     /// From now on this one hears of joins, leaves and boards; there is one at most.
     pub fn listen(&self, listener: Weak<dyn Listener>) {
         let _ = self.listener.set(listener);
+    }
+
+    /// From now on this is the endpoint of Socket.IO; there is one at most.
+    pub fn serve_sockets(&self, sockets: Weak<dyn Sockets>) {
+        let _ = self.sockets.set(sockets);
+    }
+
+    /// The endpoint of Socket.IO, if it is switched on.
+    pub fn sockets(&self) -> Option<Arc<dyn Sockets>> {
+        self.sockets.get()?.upgrade()
     }
 
     /// Tells the listener, if there is one.
@@ -137,9 +150,19 @@ impl Hub {
         self.superseded.cancelled().await;
     }
 
-    /// Ends the connections of these clients that are here; how many.
-    pub fn disconnect(&self, who: &Who, reason: Disconnect) -> usize {
-        self.clients(who).iter().map(|client| client.outbox.close(reason)).count()
+    /// Ends these clients, as far as they are here; how many.
+    pub fn disconnect(&self, who: &Who, reason: Disconnect, extent: Extent) -> usize {
+        // Whoever is to come back needs a new connection: a library does not come back to a namespace.
+        let is_alone = extent == Extent::Client && Farewell::from(reason).stays_away();
+        let sockets = if is_alone { self.sockets() } else { None };
+        let end = |client: &Arc<Client>| match &sockets {
+            Some(sockets) if client.endpoint == EndpointKind::SocketIo => sockets.expel(client.id, reason),
+            _ => {
+                client.outbox.close(reason);
+                true
+            }
+        };
+        self.clients(who).into_iter().filter(end).count()
     }
 
     /// Those of these clients that are here.

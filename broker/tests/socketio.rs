@@ -4,6 +4,7 @@ mod broken;
 mod elsewhere;
 mod events;
 mod hooks;
+mod orders;
 mod polling;
 mod slow;
 mod websocket;

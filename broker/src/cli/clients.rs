@@ -56,13 +56,16 @@ enum Form {
     Json,
 }
 
-/// Whose connections end.
+/// Which clients end.
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("who").required(true).args(["client", "user"]))]
+#[command(group = clap::ArgGroup::new("who").required(true).args(["id", "client", "user"]))]
 pub(super) struct Disconnect {
     #[command(flatten)]
     remote: Remote,
     /// The client of this id.
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// The same.
     #[arg(long, value_name = "ID")]
     client: Option<String>,
     /// All clients of this user.
@@ -71,6 +74,9 @@ pub(super) struct Disconnect {
     /// Tell them to come back, and not to stay away.
     #[arg(long)]
     reconnect: bool,
+    /// End their connections, with all namespaces of Socket.IO that share one.
+    #[arg(long)]
+    connection: bool,
 }
 
 /// A page, as the server API answers.
@@ -166,10 +172,14 @@ fn row(Listed { record, instance }: &Listed) -> [String; 7] {
 }
 
 impl Disconnect {
-    /// Ends their connections and says how many there were.
+    /// Ends them and says how many there were.
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let mut body = json!({"reconnect": self.reconnect});
-        for (field, value) in [("client", self.client), ("user", self.user)] {
+        // A broker of an earlier version does not know it.
+        if self.connection {
+            body["connection"] = true.into();
+        }
+        for (field, value) in [("client", self.id.or(self.client)), ("user", self.user)] {
             if let Some(value) = value {
                 body[field] = value.into();
             }

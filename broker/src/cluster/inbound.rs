@@ -129,9 +129,9 @@ impl Inbound {
                 json!(self.hub.matching_channels(&pattern).into_iter().collect::<Counts>())
             }
             Order::Clients(query) => json!(self.hub.list(&query)),
-            Order::Disconnect { who, reason } => {
+            Order::Disconnect { who, reason, extent } => {
                 let reason = Disconnect::ALL.iter().find(|known| known.as_str() == reason);
-                json!(self.hub.disconnect(&who, reason.copied().unwrap_or(Disconnect::Forced)))
+                json!(self.hub.disconnect(&who, reason.copied().unwrap_or(Disconnect::Forced), extent))
             }
             Order::Change { who, channel, change } => match self.gateway.get().and_then(Weak::upgrade) {
                 Some(gateway) => json!(gateway.change_here(&who, &channel, change).await),

@@ -41,12 +41,15 @@ pub enum Order {
     Channels(String),
     /// Which clients are there? A list of [records](crate::registry::ClientRecord).
     Clients(Query),
-    /// End the connections of these clients. The number of them.
+    /// End these clients. The number of them.
     Disconnect {
-        /// Whose.
+        /// Which.
         who: Who,
         /// The label of the [reason](crate::endpoint::Disconnect).
         reason: String,
+        /// What ends with them. Instances of an earlier version end the connection, and mean that when they ask.
+        #[serde(default)]
+        extent: Extent,
     },
     /// Change the subscriptions of these clients to a channel. What has [become of them](Changed).
     Change {
@@ -71,6 +74,18 @@ pub enum Who {
     ClientOf(ClientId, String),
     /// All connections of a user.
     User(String),
+}
+
+/// What ends with a client that shares its connection with others, as those in namespaces of Socket.IO do. For all others
+/// it is the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// That client alone; unless the reason tells it to come back, for which its library needs another connection.
+    Client,
+    /// The connection, with all clients that share it.
+    #[default]
+    Connection,
 }
 
 /// What is done to a subscription.
@@ -236,7 +251,11 @@ mod tests {
         let order = [
             Order::Channels("*".into()),
             Order::Clients(Query { user: Some("ann".into()), after: Some(client), ..Query::default() }),
-            Order::Disconnect { who: Who::User("ann".into()), reason: "forced".into() },
+            Order::Disconnect {
+                who: Who::User("ann".into()),
+                reason: "forced".into(),
+                extent: Extent::Client,
+            },
             Order::Change {
                 who: Who::ClientOf(client, "ann".into()),
                 channel: "a".into(),
@@ -267,6 +286,14 @@ mod tests {
             question.write(&mut bytes);
             assert_eq!(Question::read(&bytes).unwrap(), question);
         }
+    }
+
+    #[test]
+    fn an_older_instance_that_ends_a_client_means_the_connection() {
+        let who = Who::User("ann".into());
+        let order = b"\x01{\"disconnect\":{\"who\":{\"user\":\"ann\"},\"reason\":\"forced\"}}";
+        let expected = Order::Disconnect { who, reason: "forced".into(), extent: Extent::Connection };
+        assert_eq!(Question::read(order).unwrap(), Question::Order(expected));
     }
 
     proptest! {

@@ -18,17 +18,18 @@ use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    EndpointKind, Gateway,
+    Disconnect, EndpointKind, Gateway,
     accept::{Admission, Peer},
     origin,
 };
 use crate::{
-    cluster::Answerer,
+    cluster::{Answerer, Sockets},
     codec::{
         Encoder,
         socketio::{Events, MAIN},
     },
     config::{EventRule, Socketio, Transport},
+    message::ClientId,
     metrics::{EndpointMetrics, Rejection},
 };
 
@@ -140,6 +141,8 @@ impl Endpoint {
         });
         let answerer: Arc<dyn Answerer> = endpoint.clone();
         let _ = endpoint.gateway.answerer.set(Arc::downgrade(&answerer));
+        let sockets: Arc<dyn Sockets> = endpoint.clone();
+        endpoint.gateway.hub.serve_sockets(Arc::downgrade(&sockets));
         endpoint.hear_emitters();
         endpoint
     }
@@ -160,6 +163,12 @@ impl Endpoint {
     /// The largest body or frame of a client.
     fn max_payload(&self) -> usize {
         self.settings.endpoint.max_payload.bytes()
+    }
+}
+
+impl Sockets for Endpoint {
+    fn expel(&self, client: ClientId, reason: Disconnect) -> bool {
+        self.sessions.of(client).is_some_and(|(session, _)| session.expel(client, reason))
     }
 }
 

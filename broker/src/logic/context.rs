@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backplane::{Ack, Unavailable},
-    cluster::{Found, Page, Reach, Who},
+    cluster::{Extent, Found, Page, Reach, Who},
     codec::centrifuge::single_line,
     endpoint::Disconnect,
     message::{ClientId, InstanceId, LogicName, Message, Rejection, Source, Target, Targets},
@@ -125,10 +125,25 @@ impl Context {
         self.pipeline.upgrade().ok_or(Unavailable::Closed)?.cluster.find(client).await
     }
 
-    /// Ends the connection of a client, or of all clients of a user, on whichever instances. How many there were.
+    /// Ends a client, or all clients of a user, on whichever instances. How many there were. A client in a namespace of
+    /// Socket.IO goes out of that, and others on its connection go on, unless the reason tells it to come back.
     pub async fn disconnect(&self, who: &Who, reason: Disconnect) -> Result<usize, Unavailable> {
+        self.end(who, reason, Extent::Client).await
+    }
+
+    /// The same with their connections, and so with whoever shares these.
+    pub async fn disconnect_connection(&self, who: &Who, reason: Disconnect) -> Result<usize, Unavailable> {
+        self.end(who, reason, Extent::Connection).await
+    }
+
+    pub(super) async fn end(
+        &self,
+        who: &Who,
+        reason: Disconnect,
+        extent: Extent,
+    ) -> Result<usize, Unavailable> {
         let pipeline = self.pipeline.upgrade().ok_or(Unavailable::Closed)?;
-        pipeline.cluster.disconnect(who, reason).await.map(|(count, _)| count)
+        pipeline.cluster.disconnect(who, reason, extent).await.map(|(count, _)| count)
     }
 
     /// Notes texts of a client for all instances; an empty one removes what was noted under that name.

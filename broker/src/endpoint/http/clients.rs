@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use super::{Api, Failed, Method};
 use crate::{
-    cluster::{Reach, Who},
+    cluster::{Extent, Reach, Who},
     endpoint::{Disconnect as Reason, ErrorCode},
     message::ClientId,
     metrics::ApiMethod,
     registry::{Metadata, Query},
 };
 
-/// Whose connections are to end.
+/// Which clients are to end.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Disconnect {
@@ -23,6 +23,9 @@ pub(super) struct Disconnect {
     /// Whether the client is told to come back.
     #[serde(default)]
     reconnect: bool,
+    /// Whether whoever shares its connection ends too.
+    #[serde(default)]
+    connection: bool,
 }
 
 /// What is to be noted of a client; an empty text removes what was noted under the name.
@@ -60,7 +63,8 @@ impl Method for Disconnect {
             _ => return Err(Failed::bad("write one of client and user".to_owned())),
         };
         let reason = if self.reconnect { Reason::ForcedReconnect } else { Reason::Forced };
-        match api.gateway.pipeline.cluster.disconnect(&who, reason).await? {
+        let extent = if self.connection { Extent::Connection } else { Extent::Client };
+        match api.gateway.pipeline.cluster.disconnect(&who, reason, extent).await? {
             (count, true) => Ok(json!({"disconnected": count})),
             (count, false) => {
                 let message =

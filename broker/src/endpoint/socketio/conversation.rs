@@ -157,30 +157,30 @@ impl Session {
 
     /// The client goes out of a namespace by itself.
     fn disconnect(&self, namespace: &str) {
-        self.leave(namespace, Disconnect::Gone);
+        self.leave(|joined| joined.namespace.name == namespace, Disconnect::Gone);
     }
 
-    /// The client has to go out of a namespace, and is told; its connection stays.
-    pub(super) fn expel(&self, namespace: &str) {
+    /// A client has to go out of its namespace, for a reason that keeps it away, and is told; its connection stays. Whether
+    /// it was there.
+    pub(super) fn expel(&self, client: ClientId, reason: Disconnect) -> bool {
         // First, so that nothing of the namespace comes after its end was told.
-        if self.leave(namespace, Disconnect::Forced) {
-            let mut frame = Vec::new();
-            write_disconnect(namespace, &mut frame);
-            let _ = self.outbox.push(&frame);
-        }
+        let Some(joined) = self.leave(|joined| joined.client.id == client, reason) else { return false };
+        let mut frame = Vec::new();
+        write_disconnect(&joined.namespace.name, &mut frame);
+        let _ = self.outbox.push(&frame);
+        true
     }
 
-    /// It is in the namespace no more, for this reason; whether it was.
-    fn leave(&self, namespace: &str, reason: Disconnect) -> bool {
-        let gone = {
+    /// A client is in its namespace no more, for this reason.
+    fn leave(&self, is_meant: impl Fn(&Joined) -> bool, reason: Disconnect) -> Option<Joined> {
+        let joined = {
             let mut state = self.state();
-            let at = state.joined.iter().position(|joined| joined.namespace.name == namespace);
-            at.map(|at| state.joined.swap_remove(at))
+            let at = state.joined.iter().position(is_meant)?;
+            state.joined.swap_remove(at)
         };
-        let Some(joined) = gone else { return false };
         self.part(&joined, reason);
         self.changed.notify_one();
-        true
+        Some(joined)
     }
 
     fn connect(self: &Arc<Self>, packet: &Packet<'_>) -> Result<Option<Pending>, Disconnect> {

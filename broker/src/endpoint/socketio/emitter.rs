@@ -10,7 +10,7 @@ use futures_util::{FutureExt, future::join_all};
 use super::{Endpoint, Namespace};
 use crate::{
     backplane::Publication,
-    cluster::{Change, Who},
+    cluster::{Change, Extent, Who},
     codec::socketio::emitter::{Emit, Order, Request, Room, Selection},
     endpoint::{Disconnect, EndpointKind},
     message::ClientId,
@@ -105,11 +105,9 @@ impl Endpoint {
             Order::Join(rooms) => self.change(namespace, clients, &rooms, Change::Subscribe),
             Order::Leave(rooms) => self.change(namespace, clients, &rooms, Change::Unsubscribe),
             Order::Disconnect(with_connection) => {
-                for (session, namespace) in clients.into_iter().filter_map(|id| self.sessions.of(id)) {
-                    match with_connection {
-                        true => session.outbox.close(Disconnect::Forced),
-                        false => session.expel(&namespace.name),
-                    }
+                let extent = if with_connection { Extent::Connection } else { Extent::Client };
+                for client in clients {
+                    self.gateway.hub.disconnect(&Who::Client(client), Disconnect::Forced, extent);
                 }
                 Emitted::Ok
             }

@@ -25,10 +25,10 @@ pub(super) async fn carry_out(
                 Reach::Gone => Err(format!("note: no such client is connected: {client}")),
                 Reach::Unreachable => Err(format!("note: the instance of {client} does not answer")),
             }),
-            Action::Disconnect(who, reason) => {
+            Action::Disconnect(who, reason, extent) => {
                 // What was sent before shall arrive before.
                 wait(&mut under_way, &mut tell).await;
-                let ended = context.disconnect(&who, reason).await;
+                let ended = context.end(&who, reason, extent).await;
                 tell(ended.map(|_| ()).map_err(|error| format!("disconnect: {error}")));
             }
         }

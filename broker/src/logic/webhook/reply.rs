@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     auth::Namespaces,
-    cluster::Who,
+    cluster::{Extent, Who},
     codec::centrifuge::single_line,
     endpoint::Disconnect,
     logic::{LogicError, Outcome},
@@ -30,8 +30,8 @@ pub(super) enum Action {
     Note(ClientId, Metadata),
     /// A payload is sent.
     Send { targets: Targets, data: Bytes, metadata: Metadata },
-    /// Connections are ended.
-    Disconnect(Who, Disconnect),
+    /// Clients are ended.
+    Disconnect(Who, Disconnect, Extent),
 }
 
 /// Which channels there are to send to.
@@ -97,6 +97,8 @@ struct Ending {
     user: Option<String>,
     #[serde(default)]
     reconnect: bool,
+    #[serde(default)]
+    connection: bool,
 }
 
 /// Reads an answer to so many messages.
@@ -214,7 +216,8 @@ impl Ending {
             _ => return Err("write one of client and user".into()),
         };
         let reason = if self.reconnect { Disconnect::ForcedReconnect } else { Disconnect::Forced };
-        Ok(Action::Disconnect(who, reason))
+        let extent = if self.connection { Extent::Connection } else { Extent::Client };
+        Ok(Action::Disconnect(who, reason, extent))
     }
 }
 

@@ -290,8 +290,9 @@ fn clients() -> Described {
 
 fn disconnect() -> Described {
     Described {
-        summary: "End connections",
-        description: "That of a client or all of a user. Give one of client and user.",
+        summary: "End clients",
+        description: "One, or all of a user. Give one of client and user. A client in a namespace of Socket.IO goes out of \
+            that one; whoever shares its connection goes on.",
         request: closed(
             &[],
             json!({
@@ -299,7 +300,8 @@ fn disconnect() -> Described {
                     "type": ["string", "null"], "format": "uuid", "description": "The client of this id.",
                 },
                 "user": nullable("All clients of this user."),
-                "reconnect": flag("Tell them to come back (3011), and not to stay away (3503)."),
+                "reconnect": flag("Tell them to come back (3011), and not to stay away (3503). This ends their connections."),
+                "connection": flag("End their connections, with all namespaces of Socket.IO that share one."),
             }),
         ),
         asked: json!({"user": "bob"}),

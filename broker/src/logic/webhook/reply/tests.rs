@@ -70,7 +70,8 @@ fn a_reply_that_is_wrong_leaves_the_others_as_they_are() {
 fn actions_are_notes_then_messages_then_ends() {
     let id = ClientId::generate();
     let body = format!(
-        r#"{{"disconnect":[{{"client":"{id}"}},{{"user":"ann","reconnect":true}}],
+        r#"{{"disconnect":[{{"client":"{id}"}},{{"user":"ann","reconnect":true}},
+        {{"client":"{id}","connection":true}}],
         "broadcast":[{{"channels":["b","c"],"data":3}}],
         "publish":[{{"channel":"a","data":2,"metadata":{{"k":"v"}}}}],
         "send":[{{"clients":["{id}"],"everyone":true,"logic":["clock"],"data":1}}],
@@ -89,8 +90,9 @@ fn actions_are_notes_then_messages_then_ends() {
         send(smallvec![Target::Client(id), Target::Everyone, clock], b"1", Metadata::new()),
         send(smallvec![channel("a")], b"2", text("k", "v")),
         send(smallvec![channel("b"), channel("c")], b"3", Metadata::new()),
-        Action::Disconnect(Who::Client(id), Disconnect::Forced),
-        Action::Disconnect(Who::User("ann".into()), Disconnect::ForcedReconnect),
+        Action::Disconnect(Who::Client(id), Disconnect::Forced, Extent::Client),
+        Action::Disconnect(Who::User("ann".into()), Disconnect::ForcedReconnect, Extent::Client),
+        Action::Disconnect(Who::Client(id), Disconnect::Forced, Extent::Connection),
     ];
     let reply = one(&body);
     assert_eq!(reply.actions, expected);
