@@ -28,7 +28,7 @@ pub use auth::{Algorithm, Auth, Jwt, JwtKey, SecretKeyRef};
 pub use channels::{Channels, History, Namespace, PresenceRule, PublishRule, ReadRule, SubscribeRule};
 pub use docs::markdown;
 pub use endpoints::{
-    Act, Endpoints, EventRule, HttpEndpoint, PresenceEndpoint, Profile, ProxyProtocol, SocketioEndpoint,
+    Act, Emitter, Endpoints, EventRule, HttpEndpoint, PresenceEndpoint, Profile, ProxyProtocol, SocketioEndpoint,
     SseEndpoint, TcpEndpoint, Tls, TlsVersion, Transport, UdpEndpoint, WebsocketEndpoint,
 };
 pub use hooks::{Hook, Hooks, OnFailure};

@@ -10,7 +10,7 @@ mod udp;
 
 pub use presence::PresenceEndpoint;
 pub use proxy_protocol::ProxyProtocol;
-pub use socketio::{Act, EventRule, Profile, SocketioEndpoint, Transport};
+pub use socketio::{Act, Emitter, EventRule, Profile, SocketioEndpoint, Transport};
 pub use sse::SseEndpoint;
 pub use tcp::TcpEndpoint;
 pub use tls::{Tls, TlsVersion};

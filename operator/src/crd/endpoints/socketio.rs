@@ -1,7 +1,9 @@
 //! `spec.endpoints.socketio`.
 
+mod emitter;
 mod event;
 
+pub use emitter::Emitter;
 pub use event::{Act, EventRule};
 
 use super::{enabled, ping_interval};
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// The Socket.IO endpoint.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = socketio::namespaces_of_events())]
+#[x_kube(validation = socketio::namespaces_of_events(), validation = socketio::emitter_has_clients())]
 pub struct SocketioEndpoint {
     /// Whether it is offered, on port 8000.
     #[serde(default)]
@@ -99,6 +101,11 @@ pub struct SocketioEndpoint {
     /// A ready set of rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
+
+    /// Hearing what other programs emit with `@socket.io/redis-emitter` through the cluster's Redis. Whoever may publish there
+    /// may emit, whatever tokens, channels and hooks say, and every instance reads every emit.
+    #[serde(default)]
+    pub emitter: Emitter,
 }
 
 impl Default for SocketioEndpoint {
@@ -118,6 +125,7 @@ impl Default for SocketioEndpoint {
             ack_timeout: ack_timeout(),
             events: Vec::new(),
             profile: None,
+            emitter: Emitter::default(),
         }
     }
 }

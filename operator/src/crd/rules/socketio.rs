@@ -79,6 +79,20 @@ pub(in crate::crd) fn room_of_an_event() -> Rule {
     )
 }
 
+/// Nobody else is reached by what is emitted.
+pub(in crate::crd) fn emitter_has_clients() -> Rule {
+    rule(
+        "self.enabled || !self.emitter.enabled",
+        "emitter is enabled and the endpoint is not, so that nobody would get what is emitted: write enabled: true in \
+         endpoints.socketio, or leave emitter out",
+    )
+    .field_path(".emitter")
+}
+
+pub(in crate::crd) fn emitter_key() -> Rule {
+    rule("self != ''", "key is empty: write socket.io, or the key that the emitter is given, or leave it out")
+}
+
 /// Stands at the spec, which has both, and knows whether the image may be a program with modules of its own.
 pub(in crate::crd) fn calls_known_modules() -> Rule {
     rule(

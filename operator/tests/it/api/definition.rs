@@ -351,6 +351,7 @@ async fn defaults_are_filled_in() {
         ("/endpoints/udp/port", json!(8100)),
         ("/endpoints/socketio/namespaces", json!(["/"])),
         ("/endpoints/socketio/maxPayload", json!("1Mi")),
+        ("/endpoints/socketio/emitter", json!({"enabled": false, "key": "socket.io"})),
         ("/endpoints/presence/channelPrefix", json!("board:")),
         ("/pages", json!({"admin": false, "demo": false})),
         ("/service/sessionAffinity", json!("None")),

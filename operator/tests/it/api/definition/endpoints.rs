@@ -81,6 +81,12 @@ fn wrong_socketio() -> Vec<(Value, &'static str)> {
         (socketio(json!({"namespaces": ["/a", "/a"]})), "namespaces has a name twice"),
         (socketio(json!({"messageEvent": "connect"})), "'connect' is no name for an event"),
         (socketio(json!({"profile": "game"})), "supported values: \"chat\""),
+        (
+            socketio(json!({"emitter": {"enabled": true}})),
+            "emitter is enabled and the endpoint is not, so that nobody would get what is emitted: write enabled: true",
+        ),
+        (socketio(json!({"enabled": true, "emitter": {"key": ""}})), "key is empty: write socket.io, or the key"),
+        (socketio(json!({"emitter": {"keys": "a"}})), "spec.endpoints.socketio.emitter.keys: field not declared"),
         (socketio(json!({"adapter": "redis"})), "spec.endpoints.socketio.adapter: field not declared"),
     ]
 }
@@ -188,6 +194,7 @@ async fn socketio_and_boards_that_brokers_can_have_are_taken() {
     for spec in [
         socketio(json!({"enabled": true, "namespaces": ["/", "/staff"], "events": [staff, all]})),
         own,
+        socketio(json!({"enabled": true, "emitter": {"enabled": true, "key": "chat"}})),
         calling(json!({"name": "game", "broadcaster": {}, "receives": ["send", "rpc"]})),
         presence(json!({"enabled": true, "path": "/", "announcements": "announcements"})),
         boards(json!({"announcements": "news:all"}), json!([{"name": "news"}])),

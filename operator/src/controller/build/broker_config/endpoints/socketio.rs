@@ -23,6 +23,9 @@ pub(super) struct Socketio<'a> {
     events: Vec<EventRule<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<crd::Profile>,
+    /// Only where it is heard: what brokers do without it is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emitter: Option<&'a crd::Emitter>,
 }
 
 #[derive(Serialize)]
@@ -59,6 +62,7 @@ pub(super) fn socketio(endpoint: &crd::SocketioEndpoint, max_payload: u64) -> So
         ack_timeout: &endpoint.ack_timeout,
         events: endpoint.events.iter().map(event).collect(),
         profile: endpoint.profile,
+        emitter: Some(&endpoint.emitter).filter(|emitter| emitter.enabled),
     }
 }
 
