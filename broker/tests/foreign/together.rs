@@ -7,13 +7,41 @@ use serde_json::{Value, json};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{browser::Page, node::Script, publish, tool::Tool, url};
-use crate::support::{Broker, OPEN, eventually, within};
+use crate::support::{Broker, KEY, OPEN, eventually, within};
 
 /// How many messages each client that can publish publishes.
 const EACH: usize = 50;
 
-/// Who publishes beside the server API.
-const PUBLISHERS: [&str; 3] = ["nc", "nc -u", "centrifuge"];
+/// Who publishes.
+const PUBLISHERS: [&str; 5] = ["nc", "nc -u", "centrifuge", "socket.io", "curl -d"];
+
+/// What a publisher's message is in the channel: an event of Socket.IO, as a client emits it and as a backend publishes
+/// it, or any other JSON.
+fn message(publisher: &str, n: usize) -> Value {
+    let data = json!({"from": publisher, "n": n});
+    match publisher {
+        "socket.io" | "curl -d" => json!(["news", "room", data]),
+        _ => data,
+    }
+}
+
+/// What a listener is told of it. To a client of Socket.IO all is an event.
+fn told(listener: &str, message: Value) -> Value {
+    match listener {
+        "socket.io" if !message.is_array() => json!(["message", message]),
+        _ => message,
+    }
+}
+
+/// Who published what a listener was told.
+fn publisher(told: &Value) -> &Value {
+    let last = told.as_array().and_then(|event| event.last());
+    &last.unwrap_or(told)["from"]
+}
+
+/// Who emits hears it too, as with the other protocols.
+const SOCKET_IO: &str =
+    "{enabled: true, events: [{event: join, do: join}, {event: news, do: publish, to_sender: true}]}";
 
 /// A client under way.
 struct Client {
@@ -69,8 +97,8 @@ async fn speak(
     assert_eq!(json(&mut nc).await, json!({"id": 2, "subscribe": {}}));
     subscribed.send(()).unwrap();
 
-    let message = |n| json!({"id": 3 + n, "publish": {"channel": "room", "data": {"from": name, "n": n}}});
-    let messages: Vec<_> = (0..EACH).map(|n| format!("{}\n", message(n))).collect();
+    let command = |n| json!({"id": 3 + n, "publish": {"channel": "room", "data": message(name, n)}});
+    let messages: Vec<_> = (0..EACH).map(|n| format!("{}\n", command(n))).collect();
     let (mut waiting, mut replies) = (messages.chunks(at_once), 0);
     loop {
         let line = json(&mut nc).await;
@@ -159,13 +187,47 @@ async fn centrifuge(address: SocketAddr, heard: Heard, subscribed: oneshot::Send
     }
 }
 
+async fn socket_io(address: SocketAddr, heard: Heard, subscribed: oneshot::Sender<()>) -> String {
+    let arguments = [&format!("http://{address}"), "room", "socket.io", &EACH.to_string()];
+    let mut script = Script::start("socketio_together.mjs", &arguments).await;
+    script.says("{\"joined\":true}").await;
+    subscribed.send(()).unwrap();
+    loop {
+        let line: Value = serde_json::from_str(&script.line().await).unwrap();
+        if let Some(reason) = line["disconnect"].as_str() {
+            assert_eq!(line["comesBack"], true);
+            script.succeeds().await;
+            return format!("{reason}, comes back by itself");
+        }
+        heard.lock().push(line["event"].clone());
+    }
+}
+
+/// A backend with `curl`: publishes by the server API, one message after the other; what each request is answered.
+async fn post(address: SocketAddr) -> Vec<String> {
+    let url = format!("http://{address}/api/publish");
+    let bodies: Vec<_> =
+        (0..EACH).map(|n| json!({"channel": "room", "data": message("curl -d", n)}).to_string()).collect();
+    let request = |body| {
+        ["--silent", "--show-error", "--write-out", "\n", "--header", KEY.trim_end(), "--data", body, &url]
+    };
+    let requests: Vec<_> = bodies.iter().map(|body| request(body)).collect();
+    let mut curl = Tool::start("curl", "curl", &requests.join(&"--next"));
+    let mut answers = Vec::new();
+    while let Some(answer) = curl.line().await {
+        answers.push(answer);
+    }
+    assert!(curl.end().await.success());
+    answers
+}
+
 #[tokio::test]
 async fn clients_of_every_protocol_hear_each_other_once_and_in_order_and_are_told_of_the_end() {
     let page = Page::new().await;
     let origin = &page.origin;
     let broker = Broker::start(&format!(
         "{OPEN}client: {{allowed_origins: [\"{origin}\"]}}\n\
-         endpoints: {{sse: {{enabled: true}}, tcp: {{enabled: true}}, udp: {{enabled: true}}}}\n"
+         endpoints: {{sse: {{enabled: true}}, tcp: {{enabled: true}}, udp: {{enabled: true}}, socketio: {SOCKET_IO}}}\n"
     ))
     .await;
     let (web, tcp, udp) = (broker.client_address, broker.tcp_address(), broker.udp_address());
@@ -181,6 +243,7 @@ async fn clients_of_every_protocol_hear_each_other_once_and_in_order_and_are_tol
         Client::start("curl -N", |heard, subscribed| curl(web, heard, subscribed)),
         Client::start("Chromium", |heard, subscribed| chromium(page, web, heard, subscribed)),
         Client::start("centrifuge", |heard, subscribed| centrifuge(web, heard, subscribed)),
+        Client::start("socket.io", |heard, subscribed| socket_io(web, heard, subscribed)),
     ];
     for client in &mut clients {
         let subscribed = within(client.name, &mut client.is_subscribed).await;
@@ -188,6 +251,7 @@ async fn clients_of_every_protocol_hear_each_other_once_and_in_order_and_are_tol
     }
 
     publish(&broker, "go").await;
+    assert_eq!(post(web).await, ["{\"result\":{}}"; EACH]);
     let all = 1 + PUBLISHERS.len() * EACH;
     for client in &clients {
         eventually(client.name, async || client.heard.lock().len() >= all || client.end.is_finished()).await;
@@ -195,26 +259,28 @@ async fn clients_of_every_protocol_hear_each_other_once_and_in_order_and_are_tol
     let drained = within("the end of the drain", broker.drain()).await;
     assert_eq!((drained.closed, drained.left), (clients.len(), 0));
 
-    eprintln!("{:<12}{:>6}  {:<52}told at the end", "", "sent", "heard, of whom");
+    eprintln!("{:<12}{:>6}  {:<80}told at the end", "", "sent", "heard, of whom");
     for client in clients {
         let end = within(client.name, client.end).await.unwrap();
         let heard = client.heard.lock();
-        let of = |publisher: &str| heard.iter().filter(|data| data["from"] == publisher).collect::<Vec<_>>();
+        let of = |who: &str| heard.iter().filter(|told| publisher(told) == who).collect::<Vec<_>>();
         for publisher in PUBLISHERS {
-            let expected: Vec<_> = (0..EACH).map(|n| json!({"from": publisher, "n": n})).collect();
+            let expected: Vec<_> = (0..EACH).map(|n| told(client.name, message(publisher, n))).collect();
             assert_eq!(of(publisher), expected.iter().collect::<Vec<_>>(), "{} of {publisher}", client.name);
         }
-        assert_eq!(heard[0], "go");
+        assert_eq!(heard[0], told(client.name, json!("go")));
         assert_eq!(heard.len(), all, "{}", client.name);
         let expected = match client.name {
             "nc" | "curl -N" => "disconnect 3001, end of the stream",
             "nc -u" => "disconnect 3001",
             "Chromium" => "disconnect 3001, comes back by itself",
+            "socket.io" => "transport close, comes back by itself",
             _ => "connecting 3001, comes back by itself",
         };
         assert_eq!(end, expected, "{}", client.name);
         let sent = if PUBLISHERS.contains(&client.name) { EACH } else { 0 };
         let counts = PUBLISHERS.map(|publisher| format!("{publisher} {}", of(publisher).len())).join(", ");
-        eprintln!("{:<12}{sent:>6}  {:<52}{end}", client.name, format!("{} ({counts})", heard.len()));
+        eprintln!("{:<12}{sent:>6}  {:<80}{end}", client.name, format!("{} ({counts})", heard.len()));
     }
+    eprintln!("{:<12}{EACH:>6}  {:<80}each was answered", "curl -d", "0");
 }
