@@ -189,8 +189,10 @@ pub const ANSWER_WITHIN: Duration = Duration::from_millis(750);
 ///
 /// One that keeps history overrides [`keeps_history`](Backplane::keeps_history) and the three calls behind it, and hands
 /// what is published in a channel with history to [`Hub::deliver_kept`](crate::hub::Hub::deliver_kept), in the stream's
-/// order, on every instance that has the channel subscribed, the publisher's own among them. When it joins again after
-/// it was cut off, it calls [`Hub::rejoined`](crate::hub::Hub::rejoined), so that what was missed is read.
+/// order, on every instance that has the channel subscribed, the publisher's own among them.
+///
+/// One that can lose the others calls [`Hub::cut_off`](crate::hub::Hub::cut_off) when it does, so that clients are told, and
+/// [`Hub::rejoined`](crate::hub::Hub::rejoined) when it has joined them again, so that what was missed is read.
 ///
 /// The calls that return nothing are made on the message path: they put the work into a bounded queue and
 /// return at once; the [`Ack`] is told later. Calls for one channel take effect in the order of the calls.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -33,6 +34,7 @@ pub struct Hub {
     /// When it started.
     pub started: std::time::Instant,
     superseded: CancellationToken,
+    alone: watch::Sender<bool>,
     /// Hears of everything that is no publication.
     listener: OnceLock<Weak<dyn Listener>>,
     /// Whose clients may share a connection.
@@ -49,6 +51,7 @@ impl Hub {
             metrics,
             started: std::time::Instant::now(),
             superseded: CancellationToken::new(),
+            alone: watch::Sender::new(false),
             listener: OnceLock::new(),
             sockets: OnceLock::new(),
         }
@@ -138,11 +141,25 @@ impl Hub {
         }
     }
 
-    /// The backplane has joined the others again after it was cut off: what was missed of channels with history is read.
+    /// The backplane cannot reach the others, who may be there: until it has [joined](Hub::rejoined) them again, what
+    /// happens here stays here.
+    pub fn cut_off(&self) {
+        self.alone.send_if_modified(|alone| !std::mem::replace(alone, true));
+    }
+
+    /// The backplane has joined the others, for the first time or after it was [cut off](Hub::cut_off): what was missed of
+    /// channels with history is read.
     pub fn rejoined(&self) {
+        self.alone.send_if_modified(std::mem::take);
         for topic in self.channels.snapshot() {
             topic.catch_up();
         }
+    }
+
+    /// Whether this instance is cut off from the others, now and as it changes. One whose backplane has nobody to lose
+    /// never is.
+    pub fn alone(&self) -> watch::Receiver<bool> {
+        self.alone.subscribe()
     }
 
     /// Ends when a later start of this instance has taken its place.

@@ -1,5 +1,6 @@
 //! Several brokers on one backplane in memory.
 
+mod alone;
 mod broken;
 
 use std::sync::Arc;

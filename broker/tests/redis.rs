@@ -3,6 +3,7 @@
 mod admin_page;
 mod boards;
 mod clients;
+mod demo_pages;
 mod faults;
 mod history;
 mod listening;

@@ -28,14 +28,14 @@ fn with(settings: &str) -> String {
 }
 
 /// A connection by requests.
-struct Poller {
+pub(crate) struct Poller {
     address: SocketAddr,
     sid: String,
 }
 
 impl Poller {
     /// A connection that has said nothing.
-    async fn open(broker: &Broker) -> Self {
+    pub(crate) async fn open(broker: &Broker) -> Self {
         let address = broker.client_address;
         let answer = ask(address, "GET", "", "").await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -44,7 +44,7 @@ impl Poller {
     }
 
     /// A client of the main namespace.
-    async fn connect(broker: &Broker) -> Self {
+    pub(crate) async fn connect(broker: &Broker) -> Self {
         let poller = Self::open(broker).await;
         poller.posts("40").await;
         let answer = poller.hears().await;
@@ -61,14 +61,14 @@ impl Poller {
     }
 
     /// What it is told next.
-    async fn hears(&self) -> String {
+    pub(crate) async fn hears(&self) -> String {
         let answer = self.get().await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
     }
 
     /// Says this, which is taken.
-    async fn posts(&self, body: &str) {
+    pub(crate) async fn posts(&self, body: &str) {
         let answer = self.post(body).await;
         assert_eq!((answer.status, &*answer.body), (200, "ok"), "{body}");
     }

@@ -11,12 +11,15 @@
 //   joined, left  one member that came, or went
 //   moved         a member whose cursor moved: member.cursor is { x, y }, or null when it is not on the board
 //   selected      a member whose selection changed: member.selection
+//   alone         whether the instance that serves this client is cut off from the others: true, and false when that is
+//                 over. Meanwhile the board goes on among those that it serves, whose members are `isNear`; the
+//                 others are as they were last seen
 //   announcement  { channel, data }: the channel is empty when it is for everybody
 //   status        'connecting', 'joined', 'idle' (nothing was done for long: it joins again by itself when something is)
 //                 or 'closed'
 //   error         { code, message }: something was refused
 //
-// A member is { key, user, name, color, cursor, selection, isMe }.
+// A member is { key, user, name, color, cursor, selection, isMe, isNear }.
 
 const PROTOCOL = 'switchboard-board.v1';
 
@@ -42,6 +45,7 @@ export class Board {
   #watch = null;
   #order = null;
   #me = null;
+  #origin = null;
   #place = undefined;
   #told = undefined;
   #selection = '';
@@ -54,6 +58,9 @@ export class Board {
 
   /** The instance that serves this client, once it has joined. */
   instance = null;
+
+  /** Whether that instance is cut off from the others. */
+  alone = false;
 
   /**
    * Options: board, name, color ('#rrggbb'), user, token and pass, which may be functions that give one, also later
@@ -121,6 +128,13 @@ export class Board {
     }
   }
 
+  #stand(alone) {
+    if (this.alone !== alone) {
+      this.alone = alone;
+      this.#emit('alone', alone);
+    }
+  }
+
   #send(message) {
     if (this.#socket?.readyState === 1) {
       this.#socket.send(message);
@@ -180,6 +194,7 @@ export class Board {
     clearTimeout(this.#watch);
     clearTimeout(this.#moving);
     [this.#socket, this.#moving, this.#me, this.#told] = [null, null, null, undefined];
+    this.#stand(false);
     if (this.members.size > 0) {
       this.members.clear();
       this.#emit('members', this.members);
@@ -261,6 +276,7 @@ export class Board {
       case 0x87: return this.#refused(reader.number(), reader.rest());
       case 0x88: return this.#left(reader.number(), reader.rest());
       case 0x89: return this.#send(bytes(0x05));
+      case 0x8b: return this.#stand(reader.byte() === 1);
       // A kind that is not known.
       default:
     }
@@ -268,7 +284,8 @@ export class Board {
 
   #welcome(reader) {
     const number = reader.number();
-    this.#me = `${reader.origin()}:${number}`;
+    this.#origin = reader.origin();
+    this.#me = `${this.#origin}:${number}`;
     this.instance = reader.text();
     this.#every = 1000 / reader.number();
     reader.number();
@@ -280,6 +297,8 @@ export class Board {
       }
     }
     this.#pause = SHORTEST_PAUSE;
+    // It is said right behind if it is not so.
+    this.#stand(false);
     this.#become('joined');
     this.#emit('members', this.members);
     this.#told = undefined;
@@ -347,7 +366,7 @@ export class Board {
     const [user, name, color] = [reader.text(), reader.text(), reader.color()];
     const known = this.members.get(key);
     const member = known ?? { key, cursor: null, selection: '' };
-    Object.assign(member, { user, name, color, isMe: key === this.#me });
+    Object.assign(member, { user, name, color, isMe: key === this.#me, isNear: origin === this.#origin });
     if (anew) {
       [member.cursor, member.selection] = [null, ''];
     }

@@ -28,8 +28,8 @@ pub use auth::{Algorithm, Auth, Jwt, JwtKey, SecretKeyRef};
 pub use channels::{Channels, History, Namespace, PresenceRule, PublishRule, ReadRule, SubscribeRule};
 pub use docs::markdown;
 pub use endpoints::{
-    Act, Emitter, Endpoints, EventRule, HttpEndpoint, PresenceEndpoint, Profile, ProxyProtocol, SocketioEndpoint,
-    SseEndpoint, TcpEndpoint, Tls, TlsVersion, Transport, UdpEndpoint, WebsocketEndpoint,
+    Act, Emitter, Endpoints, EventRule, HttpEndpoint, PresenceEndpoint, Profile, ProxyProtocol,
+    SocketioEndpoint, SseEndpoint, TcpEndpoint, Tls, TlsVersion, Transport, UdpEndpoint, WebsocketEndpoint,
 };
 pub use hooks::{Hook, Hooks, OnFailure};
 pub use limits::{HANDSHAKES, Limits, Rate, TOKEN_GRACE};

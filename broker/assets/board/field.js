@@ -56,13 +56,14 @@ export class Field {
     const { clientWidth, clientHeight } = this.element;
     const pointing = all.filter(({ cursor }) => cursor !== null);
     const create = ({ isMe }) => make('div', { className: isMe ? 'mine' : 'other' }, arrow(), make('span'));
-    keyed($('cursors'), pointing, ({ key }) => key, create, (element, { name, color, cursor, isMe }) => {
+    keyed($('cursors'), pointing, ({ key }) => key, create, (element, { name, color, cursor, isMe, isFar }) => {
       const [svg, label] = element.children;
       svg.style.fill = color;
       label.style.background = color;
       label.style.color = inkOn(color);
       write(label, isMe ? 'you' : name);
       element.classList.toggle('left', cursor.x > WIDTH * 0.8);
+      element.classList.toggle('far', isFar);
       element.style.transform = `translate(${(cursor.x / WIDTH) * clientWidth}px, ${(cursor.y / HEIGHT) * clientHeight}px)`;
     });
   }

@@ -1,6 +1,7 @@
 // A board: where everybody points, and what everybody has selected.
 
 import { $, write } from '/pages/dom.js';
+import { badge, relief, trouble } from '/pages/demo/demo.js';
 import { Board } from './board.js';
 import { Field, HEIGHT, WIDTH } from './field.js';
 import { settings } from './settings.js';
@@ -50,9 +51,7 @@ function move(x, y) {
 }
 
 function status(now) {
-  const [text, colour] = WORDS[now];
-  write($('state'), text);
-  $('state').className = `badge ${colour}`;
+  badge(...WORDS[now]);
   write($('place'), now === 'joined' ? `served by ${board.instance}` : '');
   if (now === 'joined') {
     trouble(null);
@@ -63,9 +62,18 @@ function status(now) {
   }
 }
 
-function trouble(text) {
-  $('trouble').hidden = text === null;
-  write($('trouble'), text ?? '');
+function alone(is) {
+  if (board.status !== 'joined') {
+    return;
+  }
+  if (is) {
+    badge('cut off', 'warn');
+    trouble(`${board.instance} has lost the other instances. You and whoever it serves go on; all others stand still as they were last seen.`, 'warn');
+  } else {
+    badge(...WORDS.joined);
+    relief('The instances are together again.');
+  }
+  draw();
 }
 
 function join(name, title) {
@@ -73,6 +81,7 @@ function join(name, title) {
   url.protocol = url.protocol.replace('http', 'ws');
   board = new Board(url.href, { board: title, name, color: $('color').value, token: $('token').value.trim() });
   board.on('status', status);
+  board.on('alone', alone);
   board.on('members', draw);
   board.on('error', ({ message }) => trouble(`The broker refuses: ${message}.`));
 }
@@ -88,7 +97,7 @@ $('door').addEventListener('submit', (event) => {
   $('floor').hidden = false;
   $('leave').hidden = false;
   write($('title'), title);
-  write($('state'), 'connecting');
+  badge(...WORDS.connecting);
   join(name, title);
   $('title').focus();
 });
@@ -97,6 +106,7 @@ $('leave').addEventListener('click', () => {
   board = null;
   note = '';
   trouble(null);
+  badge(...WORDS.closed);
   write($('place'), '');
   $('door').hidden = false;
   $('floor').hidden = true;

@@ -12,7 +12,7 @@ function read(selection) {
 export function group(board, place, note) {
   const all = [...board.members.values()].map((member) => {
     const mine = { cursor: place, note, instance: board.instance ?? '' };
-    return { ...member, ...read(member.selection), ...(member.isMe && mine) };
+    return { ...member, ...read(member.selection), ...(member.isMe && mine), isFar: board.alone && !member.isNear };
   });
   all.sort((one, other) => one.name.localeCompare(other.name) || one.key.localeCompare(other.key));
   return { all, list: (element) => list(element, all) };
@@ -20,10 +20,11 @@ export function group(board, place, note) {
 
 function list(element, all) {
   const create = () => make('li', {}, make('span', { className: 'dot' }), make('span'), make('span', { className: 'where' }));
-  keyed(element, all, ({ key }) => key, create, (li, { name, color, instance, note, isMe }) => {
+  keyed(element, all, ({ key }) => key, create, (li, { name, color, instance, note, isMe, isFar }) => {
     const [dot, who, where] = li.children;
     dot.style.background = color;
+    li.classList.toggle('far', isFar);
     write(who, isMe ? `${name} (you)` : name);
-    write(where, [instance && `on ${instance}`, note && `has ${note}`].filter(Boolean).join(', '));
+    write(where, [instance && `on ${instance}`, isFar && 'out of reach', note && `has ${note}`].filter(Boolean).join(', '));
   });
 }

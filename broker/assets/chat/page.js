@@ -1,8 +1,11 @@
-// A conversation on the unmodified client of Socket.IO: rooms, events and answers, as they are configured from the start.
+// A conversation on the unmodified client of Socket.IO: rooms, events and answers, as they are configured from the start or
+// in the profile `chat`.
 
 import { $, make, write } from '/pages/dom.js';
+import { badge, relief, trouble } from '/pages/demo/demo.js';
 import { settings } from './settings.js';
 import { People } from './people.js';
+import { talk } from './talk.js';
 
 const NAME = 'switchboard-chat-name';
 /** How often others hear that somebody types, and for how long that counts, in milliseconds. */
@@ -12,24 +15,45 @@ const ASKED = 4000;
 const KEPT = 300;
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
-const socket = window.io({ ...settings, autoConnect: false });
-const people = new People();
+const socket = window.io({ ...settings.client, autoConnect: false });
+const people = new People((time) => clock.format(time));
 const typing = new Map();
-let [me, room, toldTyping, wasHere] = [null, null, 0, false];
+let [me, room, toldTyping, wasHere, isAlone] = [null, null, 0, false, false];
 
-/** An event to the others of the conversation; its answer. */
-const tell = (event, what) => socket.timeout(8000).emitWithAck('publish', room, event, what);
+const HEARD = {
+  hello(person) {
+    if (people.met(person)) {
+      news(`${person.name} is here`);
+    }
+    say.tell(room, 'here', me);
+  },
+  here: (person) => people.met(person),
+  bye({ id }) {
+    typing.delete(id);
+    people.left(id).forEach(gone);
+  },
+  typing: ({ id, name }) => typing.set(id, { name, until: Date.now() + TYPING.shown }),
+  message({ id, name, text, at }) {
+    typing.delete(id);
+    add(name, text, at, false);
+  },
+};
+const say = talk(socket, settings.profile, (word, what) => {
+  if (what.id !== me?.id) {
+    HEARD[word]?.(what);
+    show();
+  }
+});
 
 /** The name of a connection says which instance holds it, behind 22 characters that cannot be guessed. */
 const instance = () => socket.io.engine?.id?.slice(22).split('-').slice(1).join('-') ?? '';
 
 socket.on('connect', async () => {
-  me.id = socket.id;
-  me.instance = instance();
-  status('connected', 'good');
+  [me.id, me.instance, isAlone] = [socket.id, instance(), false];
+  badge('connected', 'good');
   write($('place'), `served by ${me.instance}`);
   trouble(null);
-  const joined = await answer(socket.timeout(8000).emitWithAck('join', room));
+  const joined = await say.join(room);
   if (joined.status !== 'ok') {
     return trouble(`The broker does not let you join: ${joined.message ?? joined.status}.`);
   }
@@ -39,11 +63,11 @@ socket.on('connect', async () => {
     news('You are back. What was said meanwhile is not here.');
   }
   wasHere = true;
-  await answer(tell('hello', me));
+  await say.tell(room, 'hello', me);
   return look();
 });
 socket.on('disconnect', (reason) => {
-  status('connection lost', 'bad');
+  badge('connection lost', 'bad');
   write($('place'), '');
   if (socket.active) {
     trouble('The connection is lost. Trying again …');
@@ -52,52 +76,34 @@ socket.on('disconnect', (reason) => {
   }
 });
 socket.on('connect_error', (error) => {
-  status(socket.active ? 'connecting' : 'refused', socket.active ? 'warn' : 'bad');
+  badge(socket.active ? 'connecting' : 'refused', socket.active ? 'warn' : 'bad');
   trouble(socket.active ? 'The broker cannot be reached. Trying again …' : `The broker refuses: ${error.message}.`);
 });
-
-socket.on('hello', (person) => {
-  if (people.met(person)) {
-    news(`${person.name} is here`);
-  }
-  tell('here', me);
+socket.on('instanceAlone', () => {
+  isAlone = true;
+  badge('cut off', 'warn');
+  trouble(`${me.instance} has lost the other instances. You talk with whoever it serves; all others hear nothing of it, and are not heard.`, 'warn');
   show();
 });
-socket.on('here', (person) => {
-  people.met(person);
-  show();
+socket.on('instanceTogether', () => {
+  isAlone = false;
+  badge('connected', 'good');
+  relief('The instances are together again. What was said on others meanwhile is not here.');
+  return look();
 });
-socket.on('bye', ({ id }) => {
-  typing.delete(id);
-  people.left(id).forEach(gone);
-  show();
-});
-socket.on('message', ({ id, name, text, at }) => {
-  typing.delete(id);
-  add(name, text, at, false);
-  show();
-});
-socket.on('typing', ({ id, name }) => {
-  typing.set(id, { name, until: Date.now() + TYPING.shown });
-  show();
-});
-
-async function answer(promise) {
-  try {
-    return await promise;
-  } catch {
-    return { status: 'no answer' };
-  }
-}
 
 /** Who is here, on all instances, as the broker knows it. */
 async function look() {
   if (!socket.connected) {
     return;
   }
-  const { members } = await answer(socket.timeout(8000).emitWithAck('presence', room));
+  const { members } = await say.members(room);
   if (members) {
-    people.keep(new Set(members.map(({ client }) => client))).forEach(gone);
+    const { left, unknown } = people.keep(new Set(members.map(({ client }) => client)), isAlone ? me.instance : null);
+    left.forEach(gone);
+    if (unknown) {
+      say.tell(room, 'hello', me);
+    }
     show();
   }
 }
@@ -107,7 +113,7 @@ function show() {
   [...typing].filter(([, { until }]) => until < now).forEach(([id]) => typing.delete(id));
   const names = [...typing.values()].map(({ name }) => name);
   write($('typing'), names.length === 0 ? '' : `${names.slice(0, 3).join(', ')} ${names.length === 1 ? 'is' : 'are'} typing …`);
-  people.show($('people'), me?.id);
+  people.show($('people'), me, isAlone);
 }
 
 function line(className, ...inside) {
@@ -136,18 +142,8 @@ const gone = ({ name }) => news(`${name} has gone`);
 /** Says so to the others; whoever is lost without a word, the broker notices. */
 function sayGoodbye() {
   if (socket.connected) {
-    socket.emit('publish', room, 'bye', me);
+    say.part(room, me);
   }
-}
-
-function status(text, colour) {
-  write($('state'), text);
-  $('state').className = `badge ${colour}`;
-}
-
-function trouble(text) {
-  $('trouble').hidden = text === null;
-  write($('trouble'), text ?? '');
 }
 
 $('door').addEventListener('submit', (event) => {
@@ -165,7 +161,7 @@ $('door').addEventListener('submit', (event) => {
   $('floor').hidden = false;
   $('leave').hidden = false;
   write($('title'), room);
-  status('connecting', 'warn');
+  badge('connecting', 'warn');
   const token = $('token').value.trim();
   socket.auth = token === '' ? {} : { token };
   socket.connect();
@@ -174,7 +170,7 @@ $('door').addEventListener('submit', (event) => {
 $('leave').addEventListener('click', () => {
   sayGoodbye();
   socket.disconnect();
-  status('not connected', '');
+  badge('not connected', '');
   $('door').hidden = false;
   $('floor').hidden = true;
   $('leave').hidden = true;
@@ -191,19 +187,19 @@ $('say').addEventListener('submit', async (event) => {
   }
   $('text').value = '';
   toldTyping = 0;
-  const at = Date.now();
-  const li = add(me.name, text, at, true);
-  const { status: outcome, message } = await answer(tell('message', { ...me, text, at }));
+  const li = add(me.name, text, Date.now(), true);
+  const { status: outcome, message } = await say.say(room, { ...me, text });
   if (outcome !== 'ok') {
     li.classList.add('failed');
-    li.append(make('div', { className: 'small' }, `Not everybody has it: ${message ?? outcome}.`));
+    const why = isAlone ? `Only those on ${me.instance} have it.` : `Not everybody has it: ${message ?? outcome}.`;
+    li.append(make('div', { className: 'small' }, why));
   }
 });
 $('text').addEventListener('input', () => {
   const now = Date.now();
   if (socket.connected && $('text').value !== '' && now - toldTyping > TYPING.told) {
     toldTyping = now;
-    socket.volatile.emit('publish', room, 'typing', me);
+    say.type(room, me);
   }
 });
 addEventListener('pagehide', sayGoodbye);

@@ -11,6 +11,12 @@ const NOBODY = 'Somebody';
 
 export class People {
   #known = new Map();
+  #clock;
+
+  /** `clock` writes a time. */
+  constructor(clock) {
+    this.#clock = clock;
+  }
 
   clear() {
     this.#known.clear();
@@ -33,8 +39,11 @@ export class People {
     return [person];
   }
 
-  /** Only those who are there; who has gone since the last time. */
-  keep(there) {
+  /**
+   * Only those who are there: who has gone since the last time, and whether somebody there has not said who they are. Where an
+   * instance is given, only of those on it is that known.
+   */
+  keep(there, instance) {
     const now = Date.now();
     const left = [];
     for (const [id, person] of this.#known) {
@@ -43,7 +52,7 @@ export class People {
         person.gone = person.gone !== null && now - person.gone > NEW ? null : person.gone;
         continue;
       }
-      if (now - person.since < NEW) {
+      if (now - person.since < NEW || (instance !== null && person.instance !== instance)) {
         continue;
       }
       if (person.name === NOBODY) {
@@ -56,19 +65,22 @@ export class People {
       }
     }
     there.forEach((id) => !this.#known.has(id) && this.met({ id, name: NOBODY, instance: '' }));
-    return left;
+    return { left, unknown: [...this.#known.values()].some(({ name, gone }) => name === NOBODY && gone === null) };
   }
 
-  show(list, mine) {
+  show(list, me, isAlone) {
     const order = ({ gone, name }) => `${gone === null ? 0 : 1} ${name}`;
     const all = [...this.#known.values()].sort((one, other) => order(one).localeCompare(order(other)));
     const create = () => make('li', {}, make('span', { className: 'dot' }), make('span'), make('span', { className: 'where' }));
     keyed(list, all, ({ id }) => id, create, (li, { id, name, instance, gone }) => {
       const [dot, who, where] = li.children;
+      const isFar = isAlone && gone === null && instance !== me.instance;
       dot.className = `dot ${gone === null ? 'here' : ''}`;
+      li.classList.toggle('far', isFar);
       who.className = gone === null ? '' : 'gone';
-      write(who, id === mine ? `${name} (you)` : name);
-      write(where, gone === null ? instance && `on ${instance}` : 'offline');
+      write(who, id === me?.id ? `${name} (you)` : name);
+      const place = [instance && `on ${instance}`, isFar && 'out of reach'].filter(Boolean).join(', ');
+      write(where, gone === null ? place : `offline, last seen ${this.#clock(gone)}`);
     });
   }
 }

@@ -114,6 +114,8 @@ impl RedisBackplane {
         if self.core.set(core.clone()).is_err() {
             return Err(StartError(format!("the backplane at {place} is started already")));
         }
+        // Until it joins: there may be others.
+        core.hub.cut_off();
         let (first, joined) = oneshot::channel();
         *self.supervisor.lock() = Some(tokio::spawn(supervise::run(core, first)));
         if self.config.required {

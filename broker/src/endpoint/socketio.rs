@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod acts;
+mod alone;
 mod asks;
 mod conversation;
 mod elsewhere;
@@ -144,6 +145,7 @@ impl Endpoint {
         let sockets: Arc<dyn Sockets> = endpoint.clone();
         endpoint.gateway.hub.serve_sockets(Arc::downgrade(&sockets));
         endpoint.hear_emitters();
+        endpoint.watch_whether_alone();
         endpoint
     }
 

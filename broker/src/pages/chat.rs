@@ -17,16 +17,19 @@ macro_rules! file {
 
 /// The page, for an endpoint with these settings.
 pub(super) fn files(endpoint: &Socketio) -> Vec<File> {
-    let settings = json!({
+    let client = json!({
         "path": endpoint.path,
         "transports": endpoint.transports,
         "upgrade": endpoint.upgrades,
     });
+    // What its events are called.
+    let settings = json!({"client": client, "profile": endpoint.profile});
     vec![
         file!("/demo/chat", Html, "index.html"),
         file!("/pages/chat/style.css", Css, "style.css"),
         file!("/pages/chat/page.js", Script, "page.js"),
         file!("/pages/chat/people.js", Script, "people.js"),
+        file!("/pages/chat/talk.js", Script, "talk.js"),
         File::embedded("/pages/vendor/socket.io.min.js", Kind::Script, CLIENT),
         demo::settings("/pages/chat/settings.js", &settings),
     ]

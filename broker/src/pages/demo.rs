@@ -4,8 +4,11 @@ use serde_json::Value;
 
 use super::{File, Kind};
 
-pub(super) fn files() -> [File; 1] {
-    [File::embedded("/pages/demo/style.css", Kind::Css, include_str!("../../assets/demo.css"))]
+pub(super) fn files() -> [File; 2] {
+    [
+        File::embedded("/pages/demo/style.css", Kind::Css, include_str!("../../assets/demo.css")),
+        File::embedded("/pages/demo/demo.js", Kind::Script, include_str!("../../assets/demo.js")),
+    ]
 }
 
 /// A module that exports these settings. JSON is JavaScript, so that no text in it can be anything else.

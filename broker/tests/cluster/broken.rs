@@ -1,6 +1,6 @@
 //! A backplane that does not work: what clients are told, and that the instance goes on alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use serde_json::json;
@@ -9,6 +9,7 @@ use switchboard::{
         Ack, Audience, Backplane, Envelope, Health, InstanceRecord, Located, Member, StartError, Unavailable,
     },
     cluster::Inbound,
+    hub::Hub,
     message::{Address, Channel, ClientId},
     registry::ClientRecord,
 };
@@ -16,14 +17,18 @@ use switchboard::{
 use crate::support::{Broker, OPEN, config};
 
 /// Answers everything with an error, at once. Listening goes well when `listens` says so.
-struct Broken {
-    listens: bool,
+#[derive(Default)]
+pub(super) struct Broken {
+    pub(super) listens: bool,
+    /// The broker's, from the start on.
+    pub(super) hub: OnceLock<Arc<Hub>>,
 }
 
 const WHY: Unavailable = Unavailable::Disconnected;
 
 impl Backplane for Broken {
-    fn start(&self, _inbound: Arc<Inbound>) -> BoxFuture<'_, Result<(), StartError>> {
+    fn start(&self, inbound: Arc<Inbound>) -> BoxFuture<'_, Result<(), StartError>> {
+        let _ = self.hub.set(inbound.hub.clone());
         ready(Ok(())).boxed()
     }
 
@@ -93,7 +98,7 @@ impl Backplane for Broken {
 
 #[tokio::test]
 async fn local_delivery_goes_on_and_the_publisher_is_told() {
-    let broker = Broker::on(Arc::new(Broken { listens: true }), OPEN).await;
+    let broker = Broker::on(Arc::new(Broken { listens: true, ..Broken::default() }), OPEN).await;
     let (mut ann, mut bob) = (broker.connect().await, broker.connect().await);
     ann.subscribe("room").await;
     bob.subscribe("room").await;
@@ -123,7 +128,7 @@ async fn local_delivery_goes_on_and_the_publisher_is_told() {
 #[tokio::test]
 async fn a_backplane_without_history_is_no_place_for_it() {
     let yaml = format!("{OPEN}channels: {{namespaces: [{{name: \"\", history: {{size: 10}}}}]}}\n");
-    let backplane = Arc::new(Broken { listens: true });
+    let backplane = Arc::new(Broken { listens: true, ..Broken::default() });
     let started = switchboard::Broker::builder().settings(config(&yaml)).backplane(backplane).start().await;
     let refused = started.err().expect("it does not start").to_string();
     assert!(refused.contains("this backplane keeps none"), "{refused}");
@@ -131,7 +136,7 @@ async fn a_backplane_without_history_is_no_place_for_it() {
 
 #[tokio::test]
 async fn a_channel_that_cannot_be_listened_to_is_a_temporary_error() {
-    let broker = Broker::on(Arc::new(Broken { listens: false }), OPEN).await;
+    let broker = Broker::on(Arc::new(Broken::default()), OPEN).await;
     let mut client = broker.connect().await;
     for _ in 0..3 {
         let reply = client.command(json!({"subscribe": {"channel": "room"}})).await;

@@ -9,10 +9,15 @@ use crate::support::{Broker, OPEN, chromium::Browser};
 const DEMO: &str = "pages: {demo: true}\nchannels: {namespaces: [{name: \"\", presence: subscribers}]}\n\
     endpoints: {socketio: {enabled: true}, presence: {enabled: true}}\n";
 
-async fn pair() -> [Broker; 2] {
+async fn pair(demo: &str) -> [Broker; 2] {
     let memory = Arc::new(Memory::default());
-    let broker = async |id| Broker::joining(&memory, &format!("{OPEN}{DEMO}instance: {{id: {id}}}\n")).await;
+    let broker = async |id| Broker::joining(&memory, &format!("{OPEN}{demo}instance: {{id: {id}}}\n")).await;
     [broker("chat-0").await, broker("chat-1").await]
+}
+
+/// The same with the profile `chat`.
+fn of_profile() -> String {
+    DEMO.replace("socketio: {enabled: true}", "socketio: {enabled: true, profile: chat}")
 }
 
 /// A browser whose user has given a name and joined.
@@ -24,9 +29,8 @@ async fn joined(broker: &Broker, page: &str, name: &str) -> Browser {
     browser
 }
 
-#[tokio::test]
-async fn people_on_two_instances_chat_and_see_who_is_served_by_which() {
-    let [a, b] = pair().await;
+async fn chat(demo: &str) {
+    let [a, b] = pair(demo).await;
     let mut ann = joined(&a, "chat", "Ann").await;
     ann.sees("served by chat-0").await;
     let mut bob = joined(&b, "chat", "Bob").await;
@@ -39,15 +43,41 @@ async fn people_on_two_instances_chat_and_see_who_is_served_by_which() {
     bob.presses("Enter").await;
     ann.sees("good <b>morning</b>").await;
     assert_eq!(ann.value("document.querySelectorAll('#messages b').length").await, 0, "a text stays a text");
+    let said = "document.querySelectorAll('#messages .mine').length";
+    assert_eq!(bob.value(said).await, 1, "who says something sees it once");
+    assert_eq!(ann.value(said).await, 0);
     bob.value("document.getElementById('leave').click()").await;
     ann.sees("Bob has gone").await;
+    ann.sees("offline, last seen").await;
     assert_eq!(ann.complaints(), [""; 0]);
     assert_eq!(bob.complaints(), [""; 0]);
 }
 
 #[tokio::test]
+async fn people_on_two_instances_chat_and_see_who_is_served_by_which() {
+    chat(DEMO).await;
+}
+
+#[tokio::test]
+async fn people_chat_on_the_profile_too() {
+    chat(&of_profile()).await;
+}
+
+#[tokio::test]
+async fn pages_fit_a_narrow_screen() {
+    let [a, _] = pair(DEMO).await;
+    for page in ["chat", "board"] {
+        let mut browser = joined(&a, page, "Ann, who has a name that is as long as it gets").await;
+        browser.looks((360, 640), false).await;
+        browser.sees("served by chat-0").await;
+        browser.eventually("document.documentElement.scrollWidth <= 360").await;
+        browser.eventually("document.getElementById('people').getBoundingClientRect().right <= 360").await;
+    }
+}
+
+#[tokio::test]
 async fn people_on_two_instances_see_where_the_others_point_and_what_they_have_selected() {
-    let [a, b] = pair().await;
+    let [a, b] = pair(DEMO).await;
     let mut ann = joined(&a, "board", "Ann").await;
     ann.sees("served by chat-0").await;
     let mut bob = joined(&b, "board", "Bob").await;

@@ -22,7 +22,7 @@ use tokio::{
 use super::{Server, eventually, within};
 use crate::support::{
     Broker, OPEN,
-    board::{Player, join},
+    board::{Player, Told, join},
     program::Program,
 };
 
@@ -203,8 +203,12 @@ async fn boards_go_on_without_redis_and_are_one_again_when_it_is_back() {
     for broker in [&a, &b] {
         eventually("the loss is noticed", async || broker.metric("redis_up", &[]).await == 0).await;
     }
+    for player in [&mut ann, &mut bob] {
+        player.is_told(&Told::Alone(true)).await;
+    }
     // Within each instance all goes on: members move, come and go.
     let mut cid = Player::on_board(&a, "plan", "Cid").await;
+    assert_eq!(cid.next().await, Told::Alone(true), "who comes is told too");
     ann.moves_to(8, 8).await;
     cid.sees_that("Ann", |seen| seen.cursor == Some((8, 8))).await;
     cid.say(&FromClient::Selection("meanwhile")).await;
@@ -214,7 +218,9 @@ async fn boards_go_on_without_redis_and_are_one_again_when_it_is_back() {
     assert_eq!(ann.names(), ["Ann", "Bob", "Cid", "Leaver"], "what is not known is not guessed");
     server.run().await;
     for player in [&mut ann, &mut bob, &mut cid] {
+        player.is_told(&Told::Alone(false)).await;
         player.sees(&["Ann", "Bob", "Cid"]).await;
+        assert_eq!(player.members.len(), 3, "nobody is there twice");
         player.sees_that("Ann", |seen| seen.cursor == Some((8, 8))).await;
         player.sees_that("Cid", |seen| seen.selection == "meanwhile").await;
     }

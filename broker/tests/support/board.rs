@@ -37,6 +37,7 @@ pub(crate) enum Told {
     Error(u32, String),
     Left(u32, String),
     Ping,
+    Alone(bool),
     Close(u16),
 }
 
@@ -230,6 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Player<S> {
                 Told::Left(code, text.into())
             }
             ToClient::Ping => Told::Ping,
+            ToClient::Alone(is_alone) => Told::Alone(is_alone),
         }
     }
 

@@ -154,6 +154,7 @@ impl Core {
         };
         self.bus.lost();
         self.hub.metrics.redis_up.set(0);
+        self.hub.cut_off();
         let redis = self.server.place();
         match (was_joined, joined_before) {
             (true, _) => tracing::warn!(redis, reason = %failure, "lost Redis; local delivery goes on"),

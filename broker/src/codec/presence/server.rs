@@ -14,6 +14,8 @@ const ANNOUNCEMENT: u8 = 0x86;
 const ERROR: u8 = 0x87;
 const LEFT: u8 = 0x88;
 const PING: u8 = 0x89;
+// 0x8a is a packed message.
+const ALONE: u8 = 0x8b;
 
 const HAS_CURSOR: u8 = 1;
 const HAS_SELECTION: u8 = 2;
@@ -44,6 +46,8 @@ pub enum ToClient<'a> {
     Left(u32, &'a str),
     /// A client that says nothing is to say that it is there.
     Ping,
+    /// Whether the instance that serves the client is cut off from the others.
+    Alone(bool),
 }
 
 /// What a client is told of a board that it has joined.
@@ -228,6 +232,10 @@ impl<'a> ToClient<'a> {
             ERROR => Self::Error(reader.number()?, reader.rest()?),
             LEFT => Self::Left(reader.number()?, reader.rest()?),
             PING => Self::Ping,
+            ALONE => match reader.byte()? {
+                is_alone @ (0 | 1) => Self::Alone(is_alone == 1),
+                unknown => return Err(Malformed::Flags(unknown)),
+            },
             unknown => return Err(Malformed::Kind(unknown)),
         };
         reader.end()?;
@@ -273,6 +281,7 @@ impl<'a> ToClient<'a> {
                 out.extend_from_slice(text.as_bytes());
             }
             Self::Ping => out.push(PING),
+            Self::Alone(is_alone) => out.extend_from_slice(&[ALONE, u8::from(*is_alone)]),
         }
     }
 }

@@ -57,6 +57,8 @@ fn shown() -> Vec<(&'static str, Vec<u8>)> {
         ("error", ToClient::Error(107, "no")),
         ("left", ToClient::Left(2501, "over")),
         ("ping", ToClient::Ping),
+        ("alone", ToClient::Alone(true)),
+        ("together", ToClient::Alone(false)),
     ];
     let mut shown = Vec::new();
     for (name, message) in from_client {

@@ -28,6 +28,8 @@ use crate::{
     metrics,
 };
 
+mod alone;
+
 /// A message of another instance may have so many bytes.
 const MESSAGE_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -143,9 +145,14 @@ impl Boards {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut joins, mut in_doubt) = (self.backplane.joins(), 0);
+        let mut alone = self.hub.alone();
         loop {
             tokio::select! {
                 biased;
+                Ok(()) = alone.changed() => {
+                    self.tell_all_whether_alone(*alone.borrow_and_update());
+                    looks.reset_immediately();
+                }
                 () = self.wake.notified() => {
                     sleep(self.pace.flush_interval).await;
                     self.flush().await;

@@ -272,6 +272,7 @@ impl Talk {
                         encoder::write_binary(&message, &mut frame);
                         // A full outbox closes itself.
                         let _ = outbox.push(&frame);
+                        claim.tell_whether_alone(&outbox);
                     }
                 }
                 // One that has left meanwhile is told that it has left.

@@ -262,6 +262,7 @@ impl Session {
         }
         drop(state);
         let _ = self.outbox.push(&frame);
+        self.endpoint.tell_newcomer_whether_alone(joined.client.id);
         self.endpoint.comes_online(&joined);
     }
 

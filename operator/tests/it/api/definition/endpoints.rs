@@ -85,8 +85,14 @@ fn wrong_socketio() -> Vec<(Value, &'static str)> {
             socketio(json!({"emitter": {"enabled": true}})),
             "emitter is enabled and the endpoint is not, so that nobody would get what is emitted: write enabled: true",
         ),
-        (socketio(json!({"enabled": true, "emitter": {"key": ""}})), "key is empty: write socket.io, or the key"),
-        (socketio(json!({"emitter": {"keys": "a"}})), "spec.endpoints.socketio.emitter.keys: field not declared"),
+        (
+            socketio(json!({"enabled": true, "emitter": {"key": ""}})),
+            "key is empty: write socket.io, or the key",
+        ),
+        (
+            socketio(json!({"emitter": {"keys": "a"}})),
+            "spec.endpoints.socketio.emitter.keys: field not declared",
+        ),
         (socketio(json!({"adapter": "redis"})), "spec.endpoints.socketio.adapter: field not declared"),
     ]
 }
