@@ -24,7 +24,7 @@ pub mod memory;
 pub mod redis;
 
 pub use ack::{Ack, Taken};
-pub use envelope::{Envelope, Publication};
+pub use envelope::{Envelope, Excluded, Publication};
 pub use history::{Filter, Keep, Kept, Past, Position, StreamEpoch};
 
 /// Why the backplane could not do what was asked. Each is temporary: the same call may go through later.

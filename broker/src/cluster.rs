@@ -7,7 +7,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
-    backplane::{ANSWER_WITHIN, Ack, Audience, Backplane, Envelope, Located, Publication, Unavailable},
+    backplane::{
+        ANSWER_WITHIN, Ack, Audience, Backplane, Envelope, Excluded, Located, Publication, Unavailable,
+    },
     endpoint::Disconnect,
     hub::Hub,
     logic::Modules,
@@ -152,10 +154,19 @@ impl Cluster {
         reached
     }
 
-    /// Delivers to every client of every instance.
-    pub fn deliver_to_everyone(&self, publication: &Publication<'_>, ack: Ack) {
-        self.backplane.tell(&Audience::Everyone, &Envelope::Everyone(*publication), ack);
-        self.hub.deliver_to_everyone(publication, Origin::Local);
+    /// Delivers to every client of every instance, but for those who are excluded.
+    pub fn deliver_to_everyone(
+        &self,
+        excluded: Option<Excluded<'_>>,
+        publication: &Publication<'_>,
+        ack: Ack,
+    ) {
+        let envelope = match excluded {
+            None => Envelope::Everyone(*publication),
+            Some(excluded) => Envelope::EveryoneBut(excluded, *publication),
+        };
+        self.backplane.tell(&Audience::Everyone, &envelope, ack);
+        self.hub.deliver_to_everyone(excluded, publication, Origin::Local);
     }
 
     /// Where a client is, and what the directory knows of it.

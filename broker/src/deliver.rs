@@ -5,7 +5,7 @@ use std::{cell::RefCell, ops::Range, sync::Arc};
 use smallvec::SmallVec;
 
 use crate::{
-    backplane::{Envelope, Position, Publication},
+    backplane::{Envelope, Excluded, Position, Publication},
     channel::Topic,
     codec::{Encoder, Push},
     endpoint::outbox::Refused,
@@ -76,7 +76,7 @@ impl Hub {
         self.told(channel, envelopes.clone(), origin);
         let Some(topic) = self.channels.get(channel) else { return 0 };
         let pushes = envelopes.filter_map(|envelope| push(&topic.channel, envelope));
-        self.fan_out(&topic, pushes, origin)
+        self.fan_out_but(&topic, pushes, origin)
     }
 
     /// Delivers publications of a channel with history to the channel's local subscribers, in the stream's order; those
@@ -101,6 +101,16 @@ impl Hub {
         pushes: impl Iterator<Item = Push<'a>> + Clone,
         origin: Origin,
     ) -> usize {
+        self.fan_out_but(topic, pushes.map(|push| (push, None)), origin)
+    }
+
+    /// The same, of which some may not get each.
+    fn fan_out_but<'a>(
+        &self,
+        topic: &Topic,
+        pushes: impl Iterator<Item = Addressed<'a>> + Clone,
+        origin: Origin,
+    ) -> usize {
         let mut fan_out = FanOut::new(pushes);
         topic.for_each(|client| {
             let _ = fan_out.push(client);
@@ -115,7 +125,7 @@ impl Hub {
         publication: &Publication<'_>,
         origin: Origin,
     ) -> SmallVec<[ClientId; 1]> {
-        let mut fan_out = FanOut::new(std::iter::once(Push::Message(*publication)));
+        let mut fan_out = FanOut::new(std::iter::once((Push::Message(*publication), None)));
         let gone = clients
             .filter(|id| self.registry.get(*id).is_none_or(|client| fan_out.push(&client).is_err()))
             .collect();
@@ -123,9 +133,14 @@ impl Hub {
         gone
     }
 
-    /// Delivers a message to every client of this instance, and says how many there were.
-    pub fn deliver_to_everyone(&self, publication: &Publication<'_>, origin: Origin) -> usize {
-        let mut fan_out = FanOut::new(std::iter::once(Push::Message(*publication)));
+    /// Delivers a message to every client of this instance, but for those who are excluded, and says how many there were.
+    pub fn deliver_to_everyone(
+        &self,
+        excluded: Option<Excluded<'_>>,
+        publication: &Publication<'_>,
+        origin: Origin,
+    ) -> usize {
+        let mut fan_out = FanOut::new(std::iter::once((Push::Message(*publication), excluded)));
         for client in self.registry.snapshot() {
             let _ = fan_out.push(&client);
         }
@@ -133,18 +148,21 @@ impl Hub {
     }
 }
 
+/// What is delivered, and who does not get it of those that it goes to.
+type Addressed<'a> = (Push<'a>, Option<Excluded<'a>>);
+
 /// The same pushes for many clients: what came together is encoded together, once for each kind of connection.
-struct FanOut<P> {
+struct FanOut<'a, P> {
     pushes: P,
     scratch: Vec<u8>,
-    encoded: Option<Encoded>,
+    encoded: Option<Encoded<'a>>,
     delivered: u64,
     too_slow: u64,
     closing: u64,
     volatile: u64,
 }
 
-impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
+impl<'a, P: Iterator<Item = Addressed<'a>> + Clone> FanOut<'a, P> {
     fn new(pushes: P) -> Self {
         // A delivery within a delivery, which nothing does, would only find another buffer.
         let scratch = SCRATCH.take();
@@ -159,11 +177,12 @@ impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
             _ => {
                 let mut encoded = Encoded { encoder, parts: SmallVec::new() };
                 let shows_boards = client.encoder.shows_boards();
-                let shown = |push: &Push<'_>| shows_boards || !matches!(push, Push::Board(_));
-                for push in self.pushes.clone().filter(shown) {
+                let shown = |(push, _): &Addressed<'_>| shows_boards || !matches!(push, Push::Board(_));
+                for (push, excluded) in self.pushes.clone().filter(shown) {
                     let start = self.scratch.len();
                     client.encoder.encode(&push, &mut self.scratch);
-                    encoded.add(start..self.scratch.len(), client.encoder.is_volatile(&push));
+                    let bytes = start..self.scratch.len();
+                    encoded.add(bytes, client.encoder.is_volatile(&push), excluded);
                 }
                 encoded
             }
@@ -171,6 +190,9 @@ impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
         let mut outcome = Ok(());
         // Nothing to write is nothing to wake a writer for.
         for part in frames.parts.iter().filter(|part| !part.bytes.is_empty()) {
+            if part.excluded.is_some_and(|excluded| excluded.has(client)) {
+                continue;
+            }
             let bytes = &self.scratch[part.bytes.clone()];
             if part.is_volatile && !client.outbox.is_empty() {
                 self.volatile += part.count;
@@ -208,39 +230,51 @@ impl<'a, P: Iterator<Item = Push<'a>> + Clone> FanOut<P> {
 }
 
 /// Frames of all pushes as one encoder makes them, in the scratch buffer.
-struct Encoded {
+struct Encoded<'a> {
     encoder: *const dyn Encoder,
-    parts: SmallVec<[Part; 1]>,
+    parts: SmallVec<[Part<'a>; 1]>,
 }
 
 /// Frames that are pushed at once.
-struct Part {
+struct Part<'a> {
     bytes: Range<usize>,
     count: u64,
     is_volatile: bool,
+    /// Who does not get them.
+    excluded: Option<Excluded<'a>>,
 }
 
-impl Encoded {
+impl<'a> Encoded<'a> {
     /// The frame of one more push.
-    fn add(&mut self, bytes: Range<usize>, is_volatile: bool) {
-        match self.parts.last_mut().filter(|last| !last.is_volatile && !is_volatile) {
+    fn add(&mut self, bytes: Range<usize>, is_volatile: bool, excluded: Option<Excluded<'a>>) {
+        let is_for_all = |last: &&mut Part<'_>| !last.is_volatile && last.excluded.is_none();
+        let joins = !is_volatile && excluded.is_none();
+        match self.parts.last_mut().filter(is_for_all).filter(|_| joins) {
             Some(last) => {
                 last.bytes.end = bytes.end;
                 last.count += 1;
             }
-            None => self.parts.push(Part { bytes, count: 1, is_volatile }),
+            None => self.parts.push(Part { bytes, count: 1, is_volatile, excluded }),
         }
     }
 }
 
 /// What subscribers of the channel are sent for an envelope; nothing for what is not theirs.
-fn push<'a>(channel: &'a Channel, envelope: Envelope<'a>) -> Option<Push<'a>> {
-    match envelope {
-        Envelope::Publication(publication) => Some(Push::Publication(channel, publication, None)),
-        Envelope::Join(client, info) => Some(Push::Join(channel, client, info)),
-        Envelope::Leave(client, info) => Some(Push::Leave(channel, client, info)),
-        Envelope::Board(b"") => None,
-        Envelope::Board(message) => Some(Push::Board(message)),
-        Envelope::Everyone(_) | Envelope::Ask(..) | Envelope::Answer(..) | Envelope::Stream(_) => None,
-    }
+fn push<'a>(channel: &'a Channel, envelope: Envelope<'a>) -> Option<Addressed<'a>> {
+    let push = match envelope {
+        Envelope::Publication(publication) => Push::Publication(channel, publication, None),
+        Envelope::PublicationBut(excluded, publication) => {
+            return Some((Push::Publication(channel, publication, None), Some(excluded)));
+        }
+        Envelope::Join(client, info) => Push::Join(channel, client, info),
+        Envelope::Leave(client, info) => Push::Leave(channel, client, info),
+        Envelope::Board(b"") => return None,
+        Envelope::Board(message) => Push::Board(message),
+        Envelope::Everyone(_)
+        | Envelope::EveryoneBut(..)
+        | Envelope::Ask(..)
+        | Envelope::Answer(..)
+        | Envelope::Stream(_) => return None,
+    };
+    Some((push, None))
 }

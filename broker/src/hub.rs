@@ -80,7 +80,8 @@ impl Hub {
         origin: Origin,
     ) {
         let Some(listener) = self.listener.get().and_then(Weak::upgrade) else { return };
-        let news = envelopes.filter(|envelope| !matches!(envelope, Envelope::Publication(_)));
+        let news = envelopes
+            .filter(|envelope| !matches!(envelope, Envelope::Publication(_) | Envelope::PublicationBut(..)));
         news.for_each(|envelope| listener.heard(channel, &envelope, origin));
     }
 

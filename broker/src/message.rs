@@ -76,6 +76,15 @@ pub enum Target {
 /// Whom a message is for; most have one target.
 pub type Targets = SmallVec<[Target; 1]>;
 
+/// Who of all that a message is for does not get it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Except {
+    /// These clients.
+    pub clients: Vec<ClientId>,
+    /// Whoever is subscribed to one of these channels.
+    pub channels: Vec<Channel>,
+}
+
 /// Whether a message goes on through the pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum State {
@@ -111,6 +120,9 @@ pub struct Message {
     pub targets: Targets,
     /// A client that is not to get it, of those who would: one of this instance.
     pub except: Option<ClientId>,
+    /// Who else is not to get it, on whatever instances: of those in its channels, or of everyone. A channel with history
+    /// keeps a message for all, and so takes none with this, unless it is to [keep nothing](Self::skip_history) of it.
+    pub left_out: Option<Box<Except>>,
     /// What it says; on the JSON protocols a JSON value without raw line breaks.
     pub payload: Bytes,
     /// What travels with it to the receivers.
@@ -139,6 +151,7 @@ impl Message {
             endpoint: None,
             targets,
             except: None,
+            left_out: None,
             payload,
             metadata: BTreeMap::new(),
             tags: BTreeMap::new(),
@@ -146,6 +159,14 @@ impl Message {
             wants_answer: false,
             skip_history: false,
         }
+    }
+
+    /// The same for fewer: what channels with history would keep for all is not kept then.
+    #[must_use]
+    pub fn but(mut self, except: Option<Except>) -> Self {
+        self.skip_history |= except.is_some();
+        self.left_out = except.map(Box::new);
+        self
     }
 
     /// Lets the message go on.

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     auth::Histories,
-    backplane::{Ack, Envelope, Keep, Publication, Unavailable},
+    backplane::{Ack, Envelope, Excluded, Keep, Publication, Unavailable},
     cluster::{Call, Cluster, Question, Reach},
     logic::{LogicError, Modules, Outcome, Place, read_outcome},
     message::{Channel, ClientId, InstanceId, LogicName, Message, Rejection, Source, Target},
@@ -75,7 +75,8 @@ impl Pipeline {
     /// there they have it in the stream's order, or when the backplane has not taken it. After an error `ack` is told
     /// nothing.
     pub fn publish(self: &Arc<Self>, mut message: Message, ack: Ack) -> Result<(), Rejection> {
-        if let Err(rejection) = self.receive(&mut message) {
+        if let Err(rejection) = self.receive(&mut message).and_then(|()| self.leaves_nobody_out_of(&message))
+        {
             ack.cancel();
             return Err(rejection);
         }
@@ -111,6 +112,7 @@ impl Pipeline {
     pub async fn send(self: &Arc<Self>, mut message: Message) -> Result<Receipt, Rejection> {
         message.wants_answer = true;
         self.receive(&mut message)?;
+        self.leaves_nobody_out_of(&message)?;
         let targets = message.targets.clone();
         let plan = router::route(&targets, |id| self.cluster.hub.registry.get(id).is_some());
         let calls = join_all(
@@ -161,6 +163,24 @@ impl Pipeline {
         }
     }
 
+    /// What a channel with history keeps is for all.
+    fn leaves_nobody_out_of(&self, message: &Message) -> Result<(), Rejection> {
+        if message.left_out.is_none() || message.skip_history {
+            return Ok(());
+        }
+        let kept = message.targets.iter().find_map(|target| match target {
+            Target::Channel(channel) => self.histories.of(channel.as_str()).map(|_| channel),
+            _ => None,
+        });
+        let Some(channel) = kept else { return Ok(()) };
+        self.metrics().rejected.inc(Rejected::Malformed);
+        let channel = channel.as_str();
+        let message = format!(
+            "{channel:?} has history, which keeps a message for all: leave out except, or say skip_history"
+        );
+        Err(Rejection { reason: "history", message, is_temporary: false })
+    }
+
     /// The send chain, once for all clients that get it.
     fn leave(&self, message: &mut Message) -> Result<(), Rejection> {
         self.pass(&self.send, message)?;
@@ -183,7 +203,12 @@ impl Pipeline {
 
     /// To channels and to everyone. The backplane first: its bytes are on their way while the local outboxes are filled.
     fn fan_out(&self, plan: &router::Plan<'_>, message: &Message, publication: &Publication<'_>, ack: Ack) {
-        let envelope = Envelope::Publication(*publication);
+        let mut bytes = Vec::new();
+        let excluded = message.left_out.as_deref().map(|except| Excluded::write(except, &mut bytes));
+        let envelope = match excluded {
+            None => Envelope::Publication(*publication),
+            Some(excluded) => Envelope::PublicationBut(excluded, *publication),
+        };
         let mut acks = ack.split(plan.channels.len() + usize::from(plan.everyone));
         for channel in &plan.channels {
             let ack = acks.next().unwrap_or_else(Ack::ignore);
@@ -198,7 +223,7 @@ impl Pipeline {
         }
         if plan.everyone {
             let ack = acks.next().unwrap_or_else(Ack::ignore);
-            self.cluster.deliver_to_everyone(publication, ack);
+            self.cluster.deliver_to_everyone(excluded, publication, ack);
         }
     }
 

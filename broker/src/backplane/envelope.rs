@@ -15,11 +15,21 @@
 //! ```text
 //! kind = 7  length = 16  body = offset:u64le  stream_epoch:bytes(8)
 //! ```
+//!
+//! What some do not get says before the publication who they are:
+//!
+//! ```text
+//! kind = 8 | 9  body = excluded_length:u32le  excluded  publication
+//! excluded      = count:u32le  client:bytes(16)*count  (name_length:u16le  channel:bytes)*
+//! ```
 
 use bytes::{Buf, BufMut};
 
 use super::{Position, StreamEpoch};
-use crate::message::{Address, ClientId, Epoch, InstanceId};
+use crate::{
+    message::{Address, ClientId, Epoch, Except, InstanceId},
+    registry::Client,
+};
 
 const VERSION: u8 = 1;
 
@@ -57,6 +67,65 @@ impl<'a> Publication<'a> {
     }
 }
 
+/// Who does not get what others get: clients, in the order of their bytes, and whoever is in one of some channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excluded<'a>(&'a [u8]);
+
+impl<'a> Excluded<'a> {
+    /// Those of a message, as they are appended to `out`.
+    pub fn write(except: &Except, out: &'a mut Vec<u8>) -> Self {
+        let mut clients = except.clients.clone();
+        clients.sort_unstable();
+        out.put_u32_le(clients.len() as u32);
+        clients.iter().for_each(|client| out.put_slice(client.as_bytes()));
+        for channel in &except.channels {
+            out.put_u16_le(channel.as_str().len() as u16);
+            out.put_slice(channel.as_str().as_bytes());
+        }
+        Self(out)
+    }
+
+    /// Reads what [`Excluded::write`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are none.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, PacketError> {
+        let (_, mut names) = Self::parts(bytes)?;
+        while !names.is_empty() {
+            std::str::from_utf8(take_name(&mut names)?).map_err(|_| PacketError::Name)?;
+        }
+        Ok(Self(bytes))
+    }
+
+    fn parts(mut bytes: &'a [u8]) -> Result<(&'a [[u8; 16]], &'a [u8]), PacketError> {
+        let count = take_u32(&mut bytes)? as usize;
+        let length = count.checked_mul(16).ok_or(PacketError::Truncated)?;
+        let (clients, _) = take(&mut bytes, length)?.as_chunks();
+        Ok((clients, bytes))
+    }
+
+    /// Its bytes.
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether a client is among them.
+    pub fn has(self, client: &Client) -> bool {
+        let Ok((clients, mut names)) = Self::parts(self.0) else { return false };
+        if clients.binary_search(client.id.as_bytes()).is_ok() {
+            return true;
+        }
+        std::iter::from_fn(|| take_name(&mut names).ok())
+            .any(|name| std::str::from_utf8(name).is_ok_and(|name| client.is_in(name)))
+    }
+}
+
+fn take_name<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], PacketError> {
+    let (length, rest) = bytes.split_first_chunk::<2>().ok_or(PacketError::Truncated)?;
+    *bytes = rest;
+    take(bytes, u16::from_le_bytes(*length).into())
+}
+
 /// What one instance says to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Envelope<'a> {
@@ -71,6 +140,10 @@ pub enum Envelope<'a> {
     Board(&'a [u8]),
     /// Every client of the instance gets it, whatever it is subscribed to.
     Everyone(Publication<'a>),
+    /// Something was published in the channel, and these do not get it. Instances of an earlier version pass it over.
+    PublicationBut(Excluded<'a>, Publication<'a>),
+    /// Every client of the instance but these gets it. Instances of an earlier version pass it over.
+    EveryoneBut(Excluded<'a>, Publication<'a>),
     /// The instance is asked something: the asker's number for it, and a [question](crate::cluster::Question)'s bytes.
     Ask(u64, &'a [u8]),
     /// The answer to the instance that asked: its number, and bytes that the question gives a meaning.
@@ -91,6 +164,9 @@ pub enum PacketError {
     /// The sender's name is not UTF-8.
     #[error("a packet whose sender has no readable name")]
     Sender,
+    /// A channel's name is not UTF-8.
+    #[error("a channel that has no readable name")]
+    Name,
     /// A stream cannot have this epoch.
     #[error("a stream without a readable epoch")]
     Stream,
@@ -119,6 +195,8 @@ impl<'a> Envelope<'a> {
             Self::Ask(..) => 5,
             Self::Answer(..) => 6,
             Self::Stream(_) => STREAM,
+            Self::PublicationBut(..) => 8,
+            Self::EveryoneBut(..) => 9,
             Self::Board(_) => 16,
         };
         out.put_u8(kind);
@@ -126,6 +204,11 @@ impl<'a> Envelope<'a> {
         out.put_u32_le(0);
         match self {
             Self::Publication(publication) | Self::Everyone(publication) => publication.write(out),
+            Self::PublicationBut(excluded, publication) | Self::EveryoneBut(excluded, publication) => {
+                out.put_u32_le(excluded.0.len() as u32);
+                out.put_slice(excluded.0);
+                publication.write(out);
+            }
             Self::Join(client, info) | Self::Leave(client, info) => {
                 out.put_slice(client.as_bytes());
                 out.put_slice(info);
@@ -163,6 +246,16 @@ impl<'a> Envelope<'a> {
                 let epoch = std::str::from_utf8(epoch).ok().and_then(StreamEpoch::parse);
                 let epoch = epoch.ok_or(PacketError::Stream)?;
                 Self::Stream(Position { offset: u64::from_le_bytes(*offset), epoch })
+            }
+            8 | 9 => {
+                let mut rest = body;
+                let length = take_u32(&mut rest)? as usize;
+                let excluded = Excluded::read(take(&mut rest, length)?)?;
+                let publication = Publication::read(rest)?;
+                match kind {
+                    8 => Self::PublicationBut(excluded, publication),
+                    _ => Self::EveryoneBut(excluded, publication),
+                }
             }
             16 => Self::Board(body),
             unknown => return Err(PacketError::Kind(unknown)),
@@ -262,6 +355,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::message::Channel;
 
     fn address() -> Address {
         Address { instance: InstanceId::new("chat-0"), epoch: Epoch(7) }
@@ -270,7 +364,16 @@ mod tests {
     #[test]
     fn a_packet_gives_back_its_envelopes_in_order() {
         let client = ClientId::generate();
+        let except = Except {
+            clients: vec![ClientId::from_bytes([9; 16]), ClientId::from_bytes([2; 16])],
+            channels: vec![Channel::trusted("a"), Channel::trusted("b:c")],
+        };
+        let mut excluded = Vec::new();
+        let excluded = Excluded::write(&except, &mut excluded);
+        let publication = Publication { info: b"{}", tags: b"", data: b"[1]" };
         let sent = [
+            Envelope::PublicationBut(excluded, publication),
+            Envelope::EveryoneBut(excluded, publication),
             Envelope::Publication(Publication { info: b"{}", tags: b"", data: b"[1]" }),
             Envelope::Join(client, b"{\"user\":\"a\"}"),
             Envelope::Leave(client, b""),
@@ -289,6 +392,21 @@ mod tests {
         assert!(packet.is_from(&address()));
         assert_eq!(packet.sender(), address());
         assert_eq!(packet.collect::<Result<Vec<_>, _>>().unwrap(), sent);
+    }
+
+    #[test]
+    fn who_is_excluded_is_read_or_refused() {
+        for (bytes, error) in [
+            (&b""[..], PacketError::Truncated),
+            (b"\x01\0\0\0", PacketError::Truncated),
+            (b"\0\0\0\0\x02\0a", PacketError::Truncated),
+            (b"\0\0\0\0\x01", PacketError::Truncated),
+            (b"\0\0\0\0\x01\0\xff", PacketError::Name),
+            (b"\xff\xff\xff\xff", PacketError::Truncated),
+        ] {
+            assert_eq!(Excluded::read(bytes), Err(error), "{bytes:?}");
+        }
+        assert_eq!(Excluded::read(b"\0\0\0\0").unwrap().bytes(), b"\0\0\0\0");
     }
 
     #[test]

@@ -114,6 +114,11 @@ impl Client {
         }
     }
 
+    /// The same, without what others may know.
+    pub fn is_in(&self, channel: &str) -> bool {
+        self.subscriptions.lock().contains_key(channel)
+    }
+
     /// When the first of its subscriptions' tokens expires, in seconds since 1970.
     pub fn first_expiry(&self) -> Option<u64> {
         let subscriptions = self.subscriptions.lock();

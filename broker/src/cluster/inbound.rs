@@ -62,12 +62,17 @@ impl Inbound {
     pub fn told(self: &Arc<Self>, from: &Address, envelope: &Envelope<'_>) -> bool {
         let known = match envelope {
             Envelope::Everyone(publication) => {
-                self.hub.deliver_to_everyone(publication, Origin::Remote);
+                self.hub.deliver_to_everyone(None, publication, Origin::Remote);
+                true
+            }
+            Envelope::EveryoneBut(excluded, publication) => {
+                self.hub.deliver_to_everyone(Some(*excluded), publication, Origin::Remote);
                 true
             }
             Envelope::Ask(number, question) => self.asked(from, *number, question),
             Envelope::Answer(number, answer) => self.asks.answered(from, *number, answer),
             Envelope::Publication(_)
+            | Envelope::PublicationBut(..)
             | Envelope::Join(..)
             | Envelope::Leave(..)
             | Envelope::Board(_)

@@ -28,6 +28,7 @@ use crate::{
 mod batch;
 mod channels;
 mod clients;
+mod except;
 mod history;
 mod openapi;
 mod publish;

@@ -10,7 +10,7 @@ use crate::{
     cluster::{Extent, Found, Page, Reach, Who},
     codec::centrifuge::single_line,
     endpoint::Disconnect,
-    message::{ClientId, InstanceId, LogicName, Message, Rejection, Source, Target, Targets},
+    message::{ClientId, Except, InstanceId, LogicName, Message, Rejection, Source, Target, Targets},
     pipeline::{Pipeline, Receipt},
     registry::{Metadata, Query},
 };
@@ -81,15 +81,30 @@ impl Context {
         pipeline.send(message).await.map_err(SendError::Rejected)
     }
 
+    /// The same, but for some of those in the channels, or of everyone. A channel with history keeps nothing of it.
+    pub async fn send_except(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        except: Except,
+        payload: impl Into<Bytes>,
+        metadata: Metadata,
+    ) -> Result<Receipt, SendError> {
+        let message = self.message(targets, payload.into(), metadata)?.but(Some(except));
+        let pipeline = self.pipeline.upgrade().ok_or(SendError::Ended)?;
+        pipeline.send(message).await.map_err(SendError::Rejected)
+    }
+
     /// Sends a payload, which must be JSON, to several targets, with metadata, and waits for none of them: local clients
-    /// have it when this returns. What it gives back ends when the backplane has taken what is for channels or everyone.
+    /// have it when this returns. Some may be excepted, as with [`Context::send_except`]. What it gives back ends when
+    /// the backplane has taken what is for channels or everyone.
     pub fn post(
         &self,
         targets: Targets,
+        except: Option<Except>,
         payload: Bytes,
         metadata: Metadata,
     ) -> Result<impl Future<Output = Result<(), Unavailable>> + Send + use<>, SendError> {
-        let message = self.message(targets, payload, metadata)?;
+        let message = self.message(targets, payload, metadata)?.but(except);
         let pipeline = self.pipeline.upgrade().ok_or(SendError::Ended)?;
         let (ack, taken) = Ack::channel();
         pipeline.publish(message, ack).map_err(SendError::Rejected)?;

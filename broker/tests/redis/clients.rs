@@ -37,6 +37,12 @@ async fn lists() {
 }
 
 #[tokio::test]
+async fn left_out() {
+    let server = Server::start().await;
+    clients::some_are_left_out_wherever_they_are(&cluster(&server).await).await;
+}
+
+#[tokio::test]
 async fn lists_of_channels() {
     let server = Server::start().await;
     clients::lists_of_a_channel_are_of_who_is_in_it(&cluster(&server).await).await;

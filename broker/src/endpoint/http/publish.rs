@@ -7,14 +7,14 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Api, Failed, LABEL, Method};
+use super::{Api, Failed, LABEL, Method, except::LeftOut};
 use crate::{
     backplane::{Ack, Position},
     cluster::Reach,
     codec::centrifuge::single_line,
     endpoint::{ErrorCode, Gateway},
     logic::Outcome,
-    message::{ClientId, InstanceId, LogicName, Message, Source, Target, Targets},
+    message::{ClientId, Except, InstanceId, LogicName, Message, Source, Target, Targets},
     metrics::ApiMethod,
     registry::Metadata,
 };
@@ -27,6 +27,8 @@ pub(super) struct Publish {
     tags: BTreeMap<String, String>,
     #[serde(default)]
     skip_history: bool,
+    #[serde(default)]
+    except: Option<LeftOut>,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +39,8 @@ pub(super) struct Broadcast {
     tags: BTreeMap<String, String>,
     #[serde(default)]
     skip_history: bool,
+    #[serde(default)]
+    except: Option<LeftOut>,
 }
 
 /// To clients, to logic modules, to everyone: whichever are named.
@@ -52,6 +56,9 @@ pub(super) struct Send {
     data: Box<RawValue>,
     #[serde(default)]
     metadata: Metadata,
+    /// Of everyone.
+    #[serde(default)]
+    except: Option<LeftOut>,
 }
 
 /// A logic module: where it runs, or on an instance of one's choice.
@@ -71,6 +78,7 @@ impl Gateway {
         data: Bytes,
         tags: BTreeMap<String, String>,
         skip_history: bool,
+        left_out: Option<Box<Except>>,
     ) -> Result<Value, Failed> {
         let channel = self.channel(channel)?;
         self.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)?;
@@ -78,6 +86,7 @@ impl Gateway {
         message.endpoint = Some(LABEL);
         message.metadata = tags;
         message.skip_history = skip_history;
+        message.left_out = left_out;
         let (ack, outcome) = Ack::positioned_channel();
         self.pipeline.publish(message, ack)?;
         let position = outcome.await.map_err(|error| {
@@ -100,8 +109,9 @@ impl Method for Publish {
     const LABEL: ApiMethod = ApiMethod::Publish;
 
     async fn run(self, api: &Api) -> Result<Value, Failed> {
-        let data = payload(&self.data);
-        api.gateway.publish_for_api(&self.channel, data, self.tags, self.skip_history).await
+        let (gateway, data) = (&api.gateway, payload(&self.data));
+        let left_out = LeftOut::read(self.except, gateway)?;
+        gateway.publish_for_api(&self.channel, data, self.tags, self.skip_history, left_out).await
     }
 }
 
@@ -112,9 +122,11 @@ impl Method for Broadcast {
         if self.channels.is_empty() {
             return Err(Failed::bad("channels is empty".to_owned()));
         }
-        let data = payload(&self.data);
+        let (gateway, data) = (&api.gateway, payload(&self.data));
+        let left_out = LeftOut::read(self.except, gateway)?;
         let publishes = self.channels.iter().map(|channel| {
-            api.gateway.publish_for_api(channel, data.clone(), self.tags.clone(), self.skip_history)
+            let (data, tags, left_out) = (data.clone(), self.tags.clone(), left_out.clone());
+            gateway.publish_for_api(channel, data, tags, self.skip_history, left_out)
         });
         let outcomes = join_all(publishes).await.into_iter();
         let responses = outcomes.map(|outcome| match outcome {
@@ -143,7 +155,11 @@ impl Method for Send {
             let message = "nobody is named; write one of clients, logic, and everyone: true";
             return Err(Failed::bad(message.to_owned()));
         }
+        if self.except.is_some() && !self.everyone {
+            return Err(Failed::bad("except goes with everyone: true".to_owned()));
+        }
         let mut message = Message::to(Source::Api, targets, payload(&self.data));
+        message.left_out = LeftOut::read(self.except, &api.gateway)?;
         message.endpoint = Some(LABEL);
         message.metadata = self.metadata;
         let receipt = api.gateway.pipeline.send(message).await?;

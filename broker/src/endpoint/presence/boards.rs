@@ -284,7 +284,9 @@ impl Listener for Boards {
                 }
             }
             Envelope::Publication(_)
+            | Envelope::PublicationBut(..)
             | Envelope::Everyone(_)
+            | Envelope::EveryoneBut(..)
             | Envelope::Ask(..)
             | Envelope::Answer(..)
             | Envelope::Stream(_) => {}

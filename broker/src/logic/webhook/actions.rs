@@ -16,10 +16,12 @@ pub(super) async fn carry_out(
     let mut under_way: Vec<BoxFuture<'static, Result<(), Unavailable>>> = Vec::new();
     for action in actions {
         match action {
-            Action::Send { targets, data, metadata } => match context.post(targets, data, metadata) {
-                Ok(taken) => under_way.push(taken.boxed()),
-                Err(error) => tell(Err(format!("send: {error}"))),
-            },
+            Action::Send { targets, except, data, metadata } => {
+                match context.post(targets, except, data, metadata) {
+                    Ok(taken) => under_way.push(taken.boxed()),
+                    Err(error) => tell(Err(format!("send: {error}"))),
+                }
+            }
             Action::Note(client, metadata) => tell(match context.note(client, &metadata).await {
                 Reach::Delivered => Ok(()),
                 Reach::Gone => Err(format!("note: no such client is connected: {client}")),

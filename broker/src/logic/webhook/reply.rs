@@ -10,7 +10,7 @@ use crate::{
     codec::centrifuge::single_line,
     endpoint::Disconnect,
     logic::{LogicError, Outcome},
-    message::{Channel, ClientId, LogicName, Target, Targets},
+    message::{Channel, ClientId, Except, LogicName, Target, Targets},
     registry::Metadata,
 };
 
@@ -29,7 +29,7 @@ pub(super) enum Action {
     /// Texts of a client are noted.
     Note(ClientId, Metadata),
     /// A payload is sent.
-    Send { targets: Targets, data: Bytes, metadata: Metadata },
+    Send { targets: Targets, except: Option<Except>, data: Bytes, metadata: Metadata },
     /// Clients are ended.
     Disconnect(Who, Disconnect, Extent),
 }
@@ -79,10 +79,21 @@ struct Sending<'a> {
     channels: Vec<String>,
     #[serde(default)]
     logic: Vec<String>,
+    #[serde(default)]
+    except: Option<LeftOut>,
     #[serde(borrow)]
     data: &'a RawValue,
     #[serde(default)]
     metadata: Metadata,
+}
+
+/// Who does not get it of those in the channels, or of everyone.
+#[derive(Deserialize)]
+struct LeftOut {
+    #[serde(default)]
+    clients: Vec<ClientId>,
+    #[serde(default)]
+    channels: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -193,8 +204,19 @@ impl Sending<'_> {
         match targets.is_empty() {
             true if any_channel => Ok(None),
             true => Err("nobody is named; write clients, channel, channels, logic or everyone: true".into()),
-            false => Ok(Some(Action::Send { targets, data: payload(self.data), metadata: self.metadata })),
+            false => {
+                let except = self.except.map(|except| except.read(channels)).transpose()?;
+                let (data, metadata) = (payload(self.data), self.metadata);
+                Ok(Some(Action::Send { targets, except, data, metadata }))
+            }
         }
+    }
+}
+
+impl LeftOut {
+    fn read(self, channels: &Channels) -> Result<Except, String> {
+        let found: Result<Vec<_>, _> = self.channels.iter().map(|name| channels.find(name)).collect();
+        Ok(Except { clients: self.clients, channels: found.map_err(|why| format!("except: {why}"))? })
     }
 }
 

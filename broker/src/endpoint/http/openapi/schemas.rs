@@ -8,6 +8,7 @@ mod subscriptions;
 
 use super::{request_name, result_name};
 use crate::{
+    endpoint::http::except::{CHANNELS, CLIENTS},
     metrics::{ApiMethod, Label},
     registry::Query,
 };
@@ -105,12 +106,32 @@ pub(super) fn shared() -> Map<String, Value> {
         ("Failed".to_owned(), failed),
         ("Texts".to_owned(), map(json!({"type": "string"}), "Texts by name.")),
         ("ClientId".to_owned(), json!({"type": "string", "format": "uuid", "description": "A client's id."})),
+        ("Except".to_owned(), except()),
         ("Member".to_owned(), object(&["user", "client"], member)),
         ("Client".to_owned(), object(&["id", "instance", "endpoint", "connected", "last_message"], client)),
         ("Node".to_owned(), instances::node()),
         ("Channel".to_owned(), described(counted, "A channel.")),
     ];
     schemas.into_iter().chain(history::shared()).collect()
+}
+
+/// Who does not get what others get.
+fn except() -> Value {
+    let mut except = closed(
+        &[],
+        json!({
+            "clients": list(schema("ClientId"), &format!("These clients, at most {CLIENTS}.")),
+            "channels": list(
+                json!({"type": "string"}),
+                &format!("Whoever is subscribed to one of these channels, at most {CHANNELS}."),
+            ),
+        }),
+    );
+    except["type"] = json!(["object", "null"]);
+    described(
+        except,
+        "Who does not get it of those in the channels, or of everyone. Not for what is kept in a channel with history.",
+    )
 }
 
 /// What a method does, is asked with and answers; `None` for what counts requests of no method.
@@ -123,7 +144,13 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
             description: "Sends a message to everyone who is subscribed to the channel, on all instances.",
             request: object(
                 &["channel", "data"],
-                json!({"channel": channel, "data": data, "tags": schema("Texts"), "skip_history": history::skip()}),
+                json!({
+                    "channel": channel,
+                    "data": data,
+                    "tags": schema("Texts"),
+                    "skip_history": history::skip(),
+                    "except": schema("Except"),
+                }),
             ),
             asked: json!({"channel": "lobby", "data": {"text": "hello"}, "tags": {"from": "backend"}}),
             result: history::published(),
@@ -141,6 +168,7 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
                     "data": data,
                     "tags": schema("Texts"),
                     "skip_history": history::skip(),
+                    "except": schema("Except"),
                 }),
             ),
             asked: json!({"channels": ["lobby", "room"], "data": {"text": "to all"}}),
@@ -176,6 +204,7 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
                     "everyone": flag("To every client of every instance."),
                     "data": data,
                     "metadata": schema("Texts"),
+                    "except": schema("Except"),
                 }),
             ),
             asked: json!({"clients": [CLIENT], "data": "hello"}),

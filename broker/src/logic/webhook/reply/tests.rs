@@ -73,13 +73,15 @@ fn actions_are_notes_then_messages_then_ends() {
         r#"{{"disconnect":[{{"client":"{id}"}},{{"user":"ann","reconnect":true}},
         {{"client":"{id}","connection":true}}],
         "broadcast":[{{"channels":["b","c"],"data":3}}],
-        "publish":[{{"channel":"a","data":2,"metadata":{{"k":"v"}}}}],
+        "publish":[{{"channel":"a","data":2,"metadata":{{"k":"v"}},"except":{{"clients":["{id}"],"channels":["d"]}}}}],
         "send":[{{"clients":["{id}"],"everyone":true,"logic":["clock"],"data":1}}],
         "note":[{{"client":"{id}","metadata":{{"level":"3"}}}}]}}"#
     );
     let channel = |name| Target::Channel(Channel::trusted(name));
+    let name = |name| Channel::trusted(name);
     let send = |targets: Targets, data: &'static [u8], metadata| Action::Send {
         targets,
+        except: (data == b"2").then(|| Except { clients: vec![id], channels: vec![name("d")] }),
         data: Bytes::from_static(data),
         metadata,
     };
@@ -102,12 +104,13 @@ fn actions_are_notes_then_messages_then_ends() {
 #[test]
 fn an_action_that_is_wrong_is_named_and_the_others_are_kept() {
     let reply = one(
-        r#"{"data":1,"send":[{"data":1},{"everyone":true},{"clients":["x"],"data":1},{"everyone":true,"data":7}],
+        r#"{"data":1,"send":[{"data":1},{"everyone":true},{"clients":["x"],"data":1},{"everyone":true,"data":7},
+        {"everyone":true,"data":7,"except":{"channels":["none:such"]}}],
         "publish":[{"channel":"","data":1},{"channel":"none:such","data":1},{"channel":"fine","data":8}],
         "broadcast":[{"channels":["a","far-too-long-a-name"],"data":9}],
         "disconnect":[{},{"user":""},{"client":"x"}],"note":[{"metadata":{}}]}"#,
     );
     assert_eq!(reply.outcome, Ok(Some(Bytes::from_static(b"1"))));
     assert_eq!(reply.actions.len(), 3, "{:?}", reply.actions);
-    assert_eq!(reply.wrong.len(), 10, "{:#?}", reply.wrong);
+    assert_eq!(reply.wrong.len(), 11, "{:#?}", reply.wrong);
 }
