@@ -26,7 +26,7 @@ mod sockets;
 pub use asks::{Answers, Asks};
 pub use inbound::{Answerer, Answering, Inbound};
 pub use question::{Call, Change, Changed, Extent, Order, Question, QuestionError, Recipients, Who};
-pub use sockets::Sockets;
+pub use sockets::{Answered, AskError, Asked, Asking, ClientAnswer, Sockets};
 
 /// A list of channels, with the number of subscribers of each.
 pub type Counts = BTreeMap<String, u64>;

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::{
     auth::Histories,
     backplane::{Ack, Envelope, Excluded, Keep, Publication, Unavailable},
-    cluster::{Call, Cluster, Question, Reach},
+    cluster::{Answered, AskError, Asked, Asking, Call, Cluster, Question, Reach},
     logic::{LogicError, Modules, Outcome, Place, read_outcome},
     message::{Channel, ClientId, InstanceId, LogicName, Message, Rejection, Source, Target},
     metrics::{self, DeliveryFailure, Metrics, Origin, Rejection as Rejected},
@@ -153,6 +153,25 @@ impl Pipeline {
     pub fn examine(&self, message: &mut Message) -> Result<(), Rejection> {
         self.receive(message)?;
         self.leave(message)
+    }
+
+    /// Has clients of Socket.IO answer a message's payload, which is an event.
+    ///
+    /// # Errors
+    /// Why nobody was asked.
+    pub async fn ask(
+        &self,
+        mut message: Message,
+        whom: Asked,
+        within: Option<Duration>,
+    ) -> Result<Answered, AskError> {
+        let sockets = self.cluster.hub.sockets().ok_or(AskError::Off)?;
+        message.targets = match &whom {
+            Asked::Channel(channel, _) => smallvec![Target::Channel(channel.clone())],
+            Asked::Clients(clients) => clients.iter().copied().map(Target::Client).collect(),
+        };
+        self.examine(&mut message).map_err(AskError::Rejected)?;
+        sockets.ask(Asking { whom, event: message.payload, within }).await
     }
 
     /// The receive chain: for what comes in, not for what logic sends.

@@ -1,5 +1,6 @@
 //! The endpoint of Socket.IO, with clients that can do everything wrong. The official client is in [`crate::foreign`].
 
+mod asks;
 mod broken;
 mod elsewhere;
 mod events;

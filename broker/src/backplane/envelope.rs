@@ -27,7 +27,7 @@ use bytes::{Buf, BufMut};
 
 use super::{Position, StreamEpoch};
 use crate::{
-    message::{Address, ClientId, Epoch, Except, InstanceId},
+    message::{Address, Channel, ClientId, Epoch, Except, InstanceId},
     registry::Client,
 };
 
@@ -107,6 +107,17 @@ impl<'a> Excluded<'a> {
     /// Its bytes.
     pub fn bytes(self) -> &'a [u8] {
         self.0
+    }
+
+    /// As they stand in a message.
+    pub fn except(self) -> Except {
+        let Ok((clients, mut names)) = Self::parts(self.0) else { return Except::default() };
+        let names = std::iter::from_fn(|| take_name(&mut names).ok());
+        let channels = names.filter_map(|name| std::str::from_utf8(name).ok()).map(Channel::trusted);
+        Except {
+            clients: clients.iter().map(|id| ClientId::from_bytes(*id)).collect(),
+            channels: channels.collect(),
+        }
     }
 
     /// Whether a client is among them.
@@ -355,7 +366,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::Channel;
 
     fn address() -> Address {
         Address { instance: InstanceId::new("chat-0"), epoch: Epoch(7) }
@@ -370,6 +380,9 @@ mod tests {
         };
         let mut excluded = Vec::new();
         let excluded = Excluded::write(&except, &mut excluded);
+        let read = excluded.except();
+        assert_eq!((read.clients.len(), &read.channels), (2, &except.channels));
+        assert!(read.clients.is_sorted(), "so that they are found");
         let publication = Publication { info: b"{}", tags: b"", data: b"[1]" };
         let sent = [
             Envelope::PublicationBut(excluded, publication),

@@ -25,6 +25,7 @@ use crate::{
     metrics::{self, ApiMethod, Counters},
 };
 
+mod ask;
 mod batch;
 mod channels;
 mod clients;
@@ -34,6 +35,7 @@ mod openapi;
 mod publish;
 mod subscriptions;
 
+use ask::Ask;
 use batch::Batch;
 use channels::{Channels, Info, Presence, PresenceStats};
 use clients::{Clients, Disconnect, Note};
@@ -77,6 +79,7 @@ pub fn router(path: &str, gateway: Arc<Gateway>, keys: ApiKeys) -> Router {
         .route("/publish", post(handle::<Publish>))
         .route("/broadcast", post(handle::<Broadcast>))
         .route("/send", post(handle::<Send>))
+        .route("/ask", post(handle::<Ask>))
         .route("/channels", post(handle::<Channels>))
         .route("/info", post(handle::<Info>))
         .route("/presence", post(handle::<Presence>))
@@ -161,6 +164,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     body::<Publish>(bytes);
     body::<Broadcast>(bytes);
     body::<Send>(bytes);
+    body::<Ask>(bytes);
     body::<Channels>(bytes);
     body::<Info>(bytes);
     body::<Presence>(bytes);

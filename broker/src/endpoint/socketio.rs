@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use futures_util::future::{BoxFuture, FutureExt};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::task::TaskTracker;
 
@@ -23,7 +24,7 @@ use super::{
     origin,
 };
 use crate::{
-    cluster::{Answerer, Sockets},
+    cluster::{Answered, Answerer, AskError, Asking, Sockets},
     codec::{
         Encoder,
         socketio::{Events, MAIN},
@@ -171,6 +172,10 @@ impl Endpoint {
 impl Sockets for Endpoint {
     fn expel(&self, client: ClientId, reason: Disconnect) -> bool {
         self.sessions.of(client).is_some_and(|(session, _)| session.expel(client, reason))
+    }
+
+    fn ask(&self, asking: Asking) -> BoxFuture<'_, Result<Answered, AskError>> {
+        self.ask_for_backend(asking).boxed()
     }
 }
 

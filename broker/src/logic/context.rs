@@ -1,13 +1,16 @@
 //! What a logic module is given: everything that it may do.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backplane::{Ack, Unavailable},
-    cluster::{Extent, Found, Page, Reach, Who},
+    cluster::{Answered, AskError, Asked, Extent, Found, Page, Reach, Who},
     codec::centrifuge::single_line,
     endpoint::Disconnect,
     message::{ClientId, Except, InstanceId, LogicName, Message, Rejection, Source, Target, Targets},
@@ -109,6 +112,23 @@ impl Context {
         let (ack, taken) = Ack::channel();
         pipeline.publish(message, ack).map_err(SendError::Rejected)?;
         Ok(taken)
+    }
+
+    /// Has clients of Socket.IO answer an event, a JSON array of its name and its arguments, on whatever instances they are.
+    /// Each has so long, or else `endpoints.socketio.ack_timeout`.
+    ///
+    /// # Errors
+    /// Why nobody was asked.
+    pub async fn ask(
+        &self,
+        whom: Asked,
+        event: impl Into<Bytes>,
+        within: Option<Duration>,
+    ) -> Result<Answered, AskError> {
+        let message = self.message([], event.into(), Metadata::new());
+        let message = message.map_err(|_| AskError::NoEvent("it is not JSON"))?;
+        let pipeline = self.pipeline.upgrade().ok_or(Unavailable::Closed)?;
+        pipeline.ask(message, whom, within).await
     }
 
     fn message(

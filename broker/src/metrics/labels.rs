@@ -91,6 +91,8 @@ label! {
         Clients = "clients",
         /// A message to clients, logic modules or everyone.
         Send = "send",
+        /// An event that clients answer.
+        Ask = "ask",
         /// Subscriptions that the server begins.
         Subscribe = "subscribe",
         /// Subscriptions that the server ends.

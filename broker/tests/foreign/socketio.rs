@@ -179,3 +179,13 @@ async fn a_chat_runs_on_its_profile() {
     let [ann, bob] = ["ann", "bob"].map(|user| token(&json!({"sub": user})));
     Script::start("socketio_chat.mjs", &[&a, &b, &ann, &bob]).await.succeeds().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_does_with_clients_of_two_instances_what_a_server_of_socketio_does() {
+    let server = Server::start().await;
+    let brokers = pair(&server, &yaml("")).await;
+    let [a, b] = [0, 1].map(|at: usize| format!("http://{}", brokers[at].client_address));
+    for way in ["websocket", "polling"] {
+        Script::start("socketio_backend.mjs", &[&a, &b, "key-of-the-tests", way]).await.succeeds().await;
+    }
+}

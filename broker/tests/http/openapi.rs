@@ -135,7 +135,8 @@ async fn its_examples_are_what_its_schemas_say() {
 #[tokio::test]
 async fn every_path_answers_its_example_as_its_schema_says() {
     let namespaces = "channels: {namespaces: [{name: \"\", join_leave: true}, {name: room}, {name: kept, history: {size: 10}}]}\n";
-    let broker = Broker::start(&format!("{OPEN}{namespaces}")).await;
+    let broker =
+        Broker::start(&format!("{OPEN}{namespaces}endpoints: {{socketio: {{enabled: true}}}}\n")).await;
     let mut client = broker.open().await;
     let id = client.connect("").await["client"].as_str().unwrap().to_owned();
     client.subscribe("lobby").await;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Api, Broadcast, Channels, Clients, Disconnect, Failed, History, HistoryRemove, Info, Method, Note,
+    Api, Ask, Broadcast, Channels, Clients, Disconnect, Failed, History, HistoryRemove, Info, Method, Note,
     Presence, PresenceStats, Publish, Send, Subscribe, Unsubscribe,
 };
 use crate::metrics::ApiMethod;
@@ -26,6 +26,7 @@ enum Command {
     Publish(Publish),
     Broadcast(Broadcast),
     Send(Send),
+    Ask(Ask),
     Channels(Channels),
     Info(Info),
     Presence(Presence),
@@ -66,6 +67,7 @@ impl Command {
             Self::Publish(method) => reply(method, api).await,
             Self::Broadcast(method) => reply(method, api).await,
             Self::Send(method) => reply(method, api).await,
+            Self::Ask(method) => reply(method, api).await,
             Self::Channels(method) => reply(method, api).await,
             Self::Info(method) => reply(method, api).await,
             Self::Presence(method) => reply(method, api).await,

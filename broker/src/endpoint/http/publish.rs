@@ -101,7 +101,8 @@ impl Gateway {
     }
 }
 
-fn payload(data: &RawValue) -> Bytes {
+/// A value as it may stand in a line.
+pub(super) fn payload(data: &RawValue) -> Bytes {
     Bytes::from(single_line(data).into_owned())
 }
 

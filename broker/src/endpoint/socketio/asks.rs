@@ -22,22 +22,28 @@ use super::{
     session::{Joined, Session},
 };
 use crate::{
-    codec::socketio::write_event,
+    backplane::Excluded,
+    cluster::{Answered, AskError, Asked, Asking, ClientAnswer},
+    codec::socketio::{Event, write_event},
     endpoint::{EndpointKind, Refusal},
-    message::ClientId,
+    message::{Address, ClientId},
+    registry::Client,
 };
 
 /// How many events one connection may have to answer at a time.
 const OPEN: usize = 64;
 
+/// What an answer takes beside its own bytes, of what is kept of all.
+const BESIDE: usize = 64;
+
 /// What a connection was asked and has not answered.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(super) struct Unanswered {
     last: AtomicU64,
     open: Mutex<HashMap<u64, oneshot::Sender<Box<str>>>>,
 }
 
-impl Asked {
+impl Unanswered {
     /// The number of something that it is asked, and its answer; nothing when it has enough to answer.
     fn ask(&self) -> Option<(u64, oneshot::Receiver<Box<str>>)> {
         let mut open = self.open.lock();
@@ -61,13 +67,19 @@ impl Asked {
     }
 }
 
-/// What clients answered.
+/// What the clients of one instance answered, as instances tell each other.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Answers {
     /// The first argument of each answer.
-    pub(super) answers: Vec<Box<RawValue>>,
-    /// How many have not answered in time.
-    pub(super) missing: usize,
+    answers: Vec<Box<RawValue>>,
+    /// Whose they are, in their order. An instance of an earlier version does not say.
+    #[serde(default)]
+    clients: Vec<ClientId>,
+    /// How many have not answered in time, or what is not kept.
+    missing: usize,
+    /// How many of these have answered.
+    #[serde(default)]
+    cut: usize,
 }
 
 impl Session {
@@ -85,44 +97,119 @@ impl Session {
         let (channel, data) = self.endpoint.gateway.examine(&joined.client, channel, data)?;
         let (endpoint, client, reply_to) = (self.endpoint.clone(), joined.client.id, reply.clone());
         self.spawn(reply, async move {
+            let whom = Asked::Channel(channel, None);
+            // Those who are here are asked also while nobody knows where the others are.
+            let others = endpoint.others_with(&whom).await.unwrap_or_default();
             let within = endpoint.settings.endpoint.ack_timeout.get();
-            let (mut answers, there) = tokio::join!(
-                endpoint.ask_here(channel.as_str(), Some(client), &data, within),
-                endpoint.ask_elsewhere(channel.as_str(), &data, within),
-            );
-            for Answers { answers: more, missing } in there {
-                answers.answers.extend(more);
-                answers.missing += missing;
+            let answered = endpoint.ask_all(&whom, others, Some(client), &data, within).await;
+            let mut fields = String::from(r#","answers":["#);
+            for (number, answer) in answered.answers.iter().enumerate() {
+                fields.push_str(if number > 0 { "," } else { "" });
+                fields.push_str(answer.data.get());
             }
-            let json = serde_json::to_string(&answers).unwrap_or_default();
-            let fields = json.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-            reply_to.with(format!(",{fields}")).ok();
+            fields.push_str(&format!(r#"],"missing":{}"#, answered.missing + answered.cut));
+            reply_to.with(fields).ok();
         });
         Ok(())
     }
 }
 
 impl Endpoint {
-    /// Asks the clients of this instance that are in a channel, but for one.
+    /// Asks for the backend, or for logic.
+    ///
+    /// # Errors
+    /// Why nobody is asked.
+    pub(super) async fn ask_for_backend(&self, asking: Asking) -> Result<Answered, AskError> {
+        let Asking { whom, event, within } = asking;
+        let text = std::str::from_utf8(&event).map_err(|_| AskError::NoEvent("it is no text"))?;
+        Event::read(text).map_err(|malformed| AskError::NoEvent(malformed.0))?;
+        let Ok(under_way) = self.questions.try_acquire() else { return Err(AskError::Busy) };
+        let others = self.others_with(&whom).await?;
+        let within = within.unwrap_or(self.settings.endpoint.ack_timeout.get());
+        let mut answered = self.ask_all(&whom, others, None, &event, within).await;
+        if let Asked::Clients(clients) = &whom {
+            // Whoever is nowhere, or speaks another protocol.
+            let counted = answered.answers.len() + answered.cut + answered.missing;
+            answered.missing += clients.len().saturating_sub(counted);
+        }
+        drop(under_way);
+        Ok(answered)
+    }
+
+    /// Asks clients here and on these other instances, but for one of this instance.
+    async fn ask_all(
+        &self,
+        whom: &Asked,
+        others: Vec<(Address, Asked)>,
+        except: Option<ClientId>,
+        data: &[u8],
+        within: Duration,
+    ) -> Answered {
+        let (here, there) = tokio::join!(
+            self.ask_here(whom, except, data, within),
+            self.ask_elsewhere(others, data, within),
+        );
+        let mut all = Answered::default();
+        // More than one client could be sent is not kept.
+        let mut room = self.settings.outbox_size;
+        let mut add = |Answers { answers, clients, missing, cut }: Answers| {
+            all.missing += missing.saturating_sub(cut);
+            all.cut += cut;
+            let mut clients = clients.into_iter();
+            for data in answers {
+                let client = clients.next();
+                match room.checked_sub(data.get().len() + BESIDE) {
+                    Some(rest) => {
+                        room = rest;
+                        all.answers.push(ClientAnswer { client, data });
+                    }
+                    None => all.cut += 1,
+                }
+            }
+        };
+        add(here);
+        for (instance, answers) in there {
+            match answers {
+                Some(answers) => add(answers),
+                None => all.silent.push(instance.instance.to_string()),
+            }
+        }
+        all
+    }
+
+    /// Asks clients of this instance, but for one.
     pub(super) async fn ask_here(
         &self,
-        channel: &str,
+        whom: &Asked,
         except: Option<ClientId>,
         data: &[u8],
         within: Duration,
     ) -> Answers {
-        let mut clients = Vec::new();
-        if let Some(topic) = self.gateway.hub.channels.get(channel) {
-            topic.for_each(|client| {
-                if client.endpoint == EndpointKind::SocketIo && Some(client.id) != except {
-                    clients.push(client.id);
+        let (mut clients, mut bytes) = (Vec::new(), Vec::new());
+        let excluded = match whom {
+            Asked::Channel(_, Some(left_out)) => Some(Excluded::write(left_out, &mut bytes)),
+            _ => None,
+        };
+        let mut add = |client: &Client| {
+            let is_left_out = Some(client.id) == except || excluded.is_some_and(|others| others.has(client));
+            if client.endpoint == EndpointKind::SocketIo && !is_left_out {
+                clients.push(client.id);
+            }
+        };
+        let hub = &self.gateway.hub;
+        match whom {
+            Asked::Channel(channel, _) => {
+                if let Some(topic) = hub.channels.get(channel.as_str()) {
+                    topic.for_each(|client| add(client));
                 }
-            });
+            }
+            Asked::Clients(ids) => {
+                ids.iter().filter_map(|id| hub.registry.get(*id)).for_each(|client| add(&client));
+            }
         }
-        let asked = clients.into_iter().filter_map(|client| self.sessions.of(client));
-        // More than one client could be sent is not kept.
         let room = &AtomicUsize::new(self.settings.outbox_size);
-        let answers = asked.map(|(session, namespace)| async move {
+        let asked = clients.into_iter().filter_map(|client| Some((client, self.sessions.of(client)?)));
+        let answers = asked.map(|(client, (session, namespace))| async move {
             let (number, told) = session.asked.ask()?;
             let mut frame = Vec::with_capacity(data.len() + 32);
             write_event(&namespace.name, Some(number), data, &mut frame);
@@ -131,19 +218,25 @@ impl Endpoint {
                 Err(_) => None,
             };
             session.asked.open.lock().remove(&number);
-            let told = told.filter(|json| {
-                let fits = |left: usize| left.checked_sub(json.len());
-                room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
-            });
-            told.and_then(|json| RawValue::from_string(json.into()).ok())
+            let json = told?;
+            let fits = |left: usize| left.checked_sub(json.len() + BESIDE);
+            let is_kept = room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
+            let data = if is_kept { RawValue::from_string(json.into()).ok() } else { None };
+            Some((client, data))
         });
-        let (mut answers, all) = (Answers::default(), join_all(answers).await);
-        for answer in all {
+        let mut all = Answers::default();
+        for answer in join_all(answers).await {
             match answer {
-                Some(answer) => answers.answers.push(answer),
-                None => answers.missing += 1,
+                Some((client, Some(data))) => {
+                    all.clients.push(client);
+                    all.answers.push(data);
+                }
+                came => {
+                    all.missing += 1;
+                    all.cut += usize::from(came.is_some());
+                }
             }
         }
-        answers
+        all
     }
 }

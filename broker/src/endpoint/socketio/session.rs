@@ -6,7 +6,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{Endpoint, Namespace, asks::Asked, request::Fault, sid};
+use super::{Endpoint, Namespace, asks::Unanswered, request::Fault, sid};
 use crate::{
     clock::now_ms,
     codec::{
@@ -60,7 +60,7 @@ pub(super) struct Session {
     /// What waits for it: frames of a WebSocket.
     pub(super) outbox: Arc<Outbox>,
     /// What it was asked and has not answered.
-    pub(super) asked: Asked,
+    pub(super) asked: Unanswered,
     /// The keeper is to look when it has to do something next.
     pub(super) changed: Notify,
     /// The client has been given the last that there was for it.
@@ -161,7 +161,7 @@ impl Session {
             sid,
             endpoint: endpoint.clone(),
             outbox,
-            asked: Asked::default(),
+            asked: Unanswered::default(),
             changed: Notify::new(),
             told: Notify::new(),
             state: Mutex::new(state),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+mod ask;
 mod history;
 mod instances;
 mod subscriptions;
@@ -226,6 +227,7 @@ pub(super) fn describe(method: ApiMethod) -> Option<Described> {
             ),
             answered: json!({"clients": {CLIENT: "gone"}, "logic": {}}),
         },
+        ApiMethod::Ask => ask::ask(),
         ApiMethod::Channels => Described {
             summary: "List the channels",
             description: "Those that have subscribers, on all instances. An instance that does not answer within 750 ms is left out.",
