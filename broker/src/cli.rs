@@ -54,7 +54,7 @@ enum Command {
     Publish(send::Publish),
     /// Send a message to clients, to logic modules or to everyone.
     Send(send::Send),
-    /// End a client, or all clients of a user.
+    /// End a client, or all clients of a user or in a channel.
     Disconnect(clients::Disconnect),
     /// Show what is published in channels, line by line, until Ctrl-C.
     Tail(tail::Tail),
@@ -175,7 +175,7 @@ mod tests {
             Ok(Command::Drain { admin, linger }) if admin == "http://127.0.0.1:9000" && linger == Period::from_secs(3)
         ));
         assert!(parse("broker drain --linger 3").is_err());
-        for one in ["ID", "--client ID", "--user ann --reconnect", "ID --connection"] {
+        for one in ["ID", "--client ID", "--user ann --reconnect", "ID --connection", "--in lobby"] {
             assert!(
                 matches!(parse(&format!("broker disconnect {one}")), Ok(Command::Disconnect(_))),
                 "{one}"

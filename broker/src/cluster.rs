@@ -1,6 +1,10 @@
 //! What one instance can do with the clients of all of them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use serde::{Serialize, de::DeserializeOwned};
@@ -10,7 +14,7 @@ use crate::{
     backplane::{
         ANSWER_WITHIN, Ack, Audience, Backplane, Envelope, Excluded, Located, Publication, Unavailable,
     },
-    endpoint::Disconnect,
+    endpoint::{Disconnect, Gateway},
     hub::Hub,
     logic::Modules,
     message::{Address, ClientId, Epoch, InstanceId},
@@ -90,7 +94,11 @@ pub struct Cluster {
     /// What joins it to the others.
     pub backplane: Arc<dyn Backplane>,
     asks: Arc<Asks>,
+    gateway: Subscribing,
 }
+
+/// What subscribes clients, known only after everything else is built. It owns the backplane, and so whatever has this.
+type Subscribing = Arc<OnceLock<Weak<Gateway>>>;
 
 impl Cluster {
     /// The cluster that the backplane joins, and what the backplane is to be [started](Backplane::start) with.
@@ -100,8 +108,15 @@ impl Cluster {
         logic: Arc<Modules>,
     ) -> (Arc<Self>, Arc<Inbound>) {
         let asks = Arc::new(Asks::default());
-        let inbound = Inbound::new(hub.clone(), asks.clone(), logic, Arc::downgrade(&backplane));
-        (Arc::new(Self { hub, backplane, asks }), Arc::new(inbound))
+        let gateway = Subscribing::default();
+        let way_back = Arc::downgrade(&backplane);
+        let inbound = Inbound::new(hub.clone(), asks.clone(), logic, way_back, gateway.clone());
+        (Arc::new(Self { hub, backplane, asks, gateway }), Arc::new(inbound))
+    }
+
+    /// What subscribes clients, while the broker runs.
+    pub(crate) fn gateway(&self) -> Option<Arc<Gateway>> {
+        self.gateway.get()?.upgrade()
     }
 
     /// Tells the directory each second of last messages and metadata, those that changed only. Never ends by itself.
@@ -276,7 +291,7 @@ impl Cluster {
                 let elsewhere = located.into_iter().flatten().map(|located| located.address);
                 elsewhere.filter(|address| *address != self.hub.address).collect()
             }
-            Who::User(_) => self.others().await?,
+            Who::User(_) | Who::Channel(_) => self.others().await?,
         };
         let (answers, silent) = self.survey(instances, &Question::Order(order)).await?;
         Ok((answers.into_iter().map(|(_, answer)| answer).collect(), silent.is_empty()))

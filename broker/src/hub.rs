@@ -118,13 +118,8 @@ impl Hub {
     /// The first clients of this instance that are asked for, in order.
     pub fn list(&self, query: &Query) -> Vec<ClientRecord> {
         let Some(channel) = &query.channel else { return self.registry.list(query) };
-        let Some(topic) = self.channels.get(channel) else { return Vec::new() };
-        let mut subscribers = Vec::new();
-        topic.for_each(|client| {
-            if query.after.is_none_or(|after| client.id > after) {
-                subscribers.push(client.clone());
-            }
-        });
+        let mut subscribers = self.subscribers(channel);
+        subscribers.retain(|client| query.after.is_none_or(|after| client.id > after));
         subscribers.sort_unstable_by_key(|client| client.id);
         let records = subscribers.iter().map(|client| client.record());
         records.filter(|record| query.wants(record)).take(query.page()).collect()
@@ -183,11 +178,21 @@ impl Hub {
         self.clients(who).into_iter().filter(end).count()
     }
 
+    /// The clients of this instance that are in a channel.
+    fn subscribers(&self, channel: &str) -> Vec<Arc<Client>> {
+        let mut subscribers = Vec::new();
+        if let Some(topic) = self.channels.get(channel) {
+            topic.for_each(|client| subscribers.push(client.clone()));
+        }
+        subscribers
+    }
+
     /// Those of these clients that are here.
     pub fn clients(&self, who: &Who) -> Vec<Arc<Client>> {
         let ids = match who {
             Who::Client(client) | Who::ClientOf(client, _) => vec![*client],
             Who::User(user) => self.registry.of_user(user),
+            Who::Channel(channel) => return self.subscribers(channel),
         };
         let here = ids.into_iter().filter_map(|id| self.registry.get(id));
         here.filter(|client| !matches!(who, Who::ClientOf(_, user) if **user != *client.user)).collect()

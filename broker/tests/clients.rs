@@ -3,6 +3,9 @@
 //! The cases are those of several brokers, on a backplane in memory here and on a real Redis in
 //! [`crate::redis`].
 
+pub(crate) mod left_out;
+pub(crate) mod whole;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -102,99 +105,6 @@ pub(crate) async fn everyone_gets_what_is_for_everyone(brokers: &[Broker]) {
     }
 }
 
-/// Of each two publications that come together, `room` gets the first, and all but some the second.
-pub(crate) async fn some_are_left_out_wherever_they_are(brokers: &[Broker]) {
-    let mut clients = Vec::new();
-    let (mut ann, _) = client_of(&brokers[0], "ann").await;
-    let (mut bob, bob_id) = client_of(&brokers[1], "bob").await;
-    for (number, broker) in brokers.iter().enumerate() {
-        // Each in `room`, and in `quiet` or `kept:x`.
-        for other in ["quiet", "kept:x"] {
-            let (mut client, id) = client_of(broker, &format!("{other}-{number}")).await;
-            client.subscribe("room").await;
-            client.command(json!({"subscribe": {"channel": other}})).await;
-            clients.push((client, id, other));
-        }
-    }
-    for client in [&mut ann, &mut bob] {
-        client.subscribe("room").await;
-    }
-    let except = json!({"clients": [bob_id, clients[1].1], "channels": ["quiet", "nobody-is-here"]});
-    let mut number = 0;
-    for broker in brokers {
-        let first = number;
-        let commands: Vec<_> = std::iter::repeat_with(|| {
-            number += 2;
-            [
-                json!({"publish": {"channel": "room", "data": number - 2}}),
-                json!({"broadcast": {"channels": ["room"], "data": number - 1, "except": except}}),
-            ]
-        })
-        .take(10)
-        .flatten()
-        .collect();
-        let answer = broker.api("batch", &json!({"commands": commands, "parallel": true})).await;
-        assert!(!answer.to_string().contains("error"), "{answer}");
-        let all: Vec<_> = (first..number).collect();
-        let some: Vec<_> = all.iter().copied().step_by(2).collect();
-        for (client, id, other) in &mut clients {
-            let expected = if *other == "quiet" || except["clients"][1] == **id { &some } else { &all };
-            for number in expected {
-                assert_eq!(client.publication("room").await, *number);
-            }
-        }
-        for (client, expected) in [(&mut ann, &all), (&mut bob, &some)] {
-            for number in expected {
-                assert_eq!(client.publication("room").await, *number);
-            }
-        }
-    }
-
-    // Of everyone.
-    send(&brokers[2], json!({"everyone": true, "data": 1, "except": except})).await;
-    send(&brokers[2], json!({"everyone": true, "data": 2})).await;
-    for (client, id, other) in &mut clients {
-        let expected = if *other == "quiet" || except["clients"][1] == **id { &[2][..] } else { &[1, 2] };
-        for number in expected {
-            assert_eq!(client.push().await, json!({"message": {"data": number}}));
-        }
-    }
-    for (client, expected) in [(&mut ann, &[1, 2][..]), (&mut bob, &[2])] {
-        for number in expected {
-            assert_eq!(client.push().await, json!({"message": {"data": number}}));
-        }
-    }
-
-    // What is kept is for all.
-    let mut kept = json!({"channel": "kept:x", "data": 1, "except": {"clients": [clients[3].1]}});
-    let answer = brokers[0].api("publish", &kept).await;
-    assert_eq!(answer["error"]["code"], 107, "{answer}");
-    assert!(answer["error"]["message"].as_str().unwrap().contains("\"kept:x\" has history"), "{answer}");
-    kept["skip_history"] = true.into();
-    assert_eq!(brokers[0].api("publish", &kept).await, json!({"result": {}}));
-    let kept = brokers[0].api("publish", &json!({"channel": "kept:x", "data": 2})).await;
-    assert_eq!(kept["result"]["offset"], 1);
-    for (number, (client, _, other)) in clients.iter_mut().enumerate() {
-        if *other == "kept:x" {
-            let heard = client.publication("kept:x").await;
-            assert_eq!(heard, if number == 3 { 2 } else { 1 }, "client {number}");
-        }
-    }
-
-    let too_many = vec!["a"; 101];
-    for (method, bad, code) in [
-        ("publish", json!({"channel": "room", "data": 1, "except": {"channels": ["no:such"]}}), 102),
-        ("publish", json!({"channel": "room", "data": 1, "except": {"channels": [""]}}), 107),
-        ("publish", json!({"channel": "room", "data": 1, "except": {"channels": too_many}}), 107),
-        ("publish", json!({"channel": "room", "data": 1, "except": {"clients": ["x"]}}), 107),
-        ("publish", json!({"channel": "room", "data": 1, "except": {"users": ["ann"]}}), 107),
-        ("broadcast", json!({"channels": ["room"], "data": 1, "except": ["ann"]}), 107),
-        ("send", json!({"clients": [bob_id], "data": 1, "except": {"clients": [bob_id]}}), 107),
-    ] {
-        assert_eq!(brokers[1].api(method, &bad).await["error"]["code"], code, "{bad}");
-    }
-}
-
 pub(crate) async fn lists_have_pages_and_filters(brokers: &[Broker]) {
     let (mut clients, mut ids) = (Vec::new(), Vec::new());
     for round in 0..4 {
@@ -238,49 +148,6 @@ pub(crate) async fn lists_have_pages_and_filters(brokers: &[Broker]) {
     let client = &page["clients"][0];
     assert_eq!((&client["instance"], &client["endpoint"]), (&json!("chat-2"), &json!("websocket")));
     assert!(client["connected"].as_u64() <= client["last_message"].as_u64());
-}
-
-pub(crate) async fn lists_of_a_channel_are_of_who_is_in_it(brokers: &[Broker]) {
-    let (mut clients, mut inside) = (Vec::new(), Vec::new());
-    for round in 0..4 {
-        for broker in brokers {
-            let (mut client, id) = client_of(broker, if round % 2 == 0 { "ann" } else { "bob" }).await;
-            if round > 0 {
-                client.subscribe("room").await;
-                inside.push(id);
-            }
-            client.subscribe("hall").await;
-            clients.push(client);
-        }
-    }
-    inside.sort();
-    for broker in brokers {
-        let (mut seen, mut query) = (Vec::new(), json!({"channel": "room", "limit": 4}));
-        loop {
-            let (page, answer) = list(broker, query.clone()).await;
-            assert!(page.len() <= 4);
-            seen.extend(page);
-            query["after"] = answer["next"].clone();
-            if query["after"].is_null() {
-                break;
-            }
-        }
-        assert_eq!(seen, inside, "without gap or overlap, in the order in which they connected");
-    }
-    for (query, count) in [
-        (json!({"channel": "hall"}), 12),
-        (json!({"channel": "room", "user": "ann"}), 3),
-        (json!({"channel": "room", "instance": "chat-1"}), 3),
-        (json!({"channel": "room", "endpoint": "tcp"}), 0),
-        (json!({"channel": "nobody-is-here"}), 0),
-    ] {
-        assert_eq!(list(&brokers[2], query.clone()).await.0.len(), count, "{query}");
-    }
-    clients[11].command(json!({"unsubscribe": {"channel": "room"}})).await;
-    assert_eq!(list(&brokers[0], json!({"channel": "room"})).await.0, inside[..8]);
-    for (bad, code) in [("", 107), ("no:such", 102)] {
-        assert_eq!(brokers[0].api("clients", &json!({"channel": bad})).await["error"]["code"], code);
-    }
 }
 
 pub(crate) async fn notes_are_known_to_all(brokers: &[Broker]) {
@@ -457,12 +324,12 @@ async fn lists() {
 
 #[tokio::test]
 async fn left_out() {
-    some_are_left_out_wherever_they_are(&cluster().await).await;
+    left_out::some_are_left_out_wherever_they_are(&cluster().await).await;
 }
 
 #[tokio::test]
 async fn lists_of_channels() {
-    lists_of_a_channel_are_of_who_is_in_it(&cluster().await).await;
+    whole::lists_of_a_channel_are_of_who_is_in_it(&cluster().await).await;
 }
 
 #[tokio::test]
@@ -478,6 +345,11 @@ async fn disconnects() {
 #[tokio::test]
 async fn subscriptions() {
     the_server_subscribes_and_unsubscribes_clients_anywhere(&cluster().await).await;
+}
+
+#[tokio::test]
+async fn whole_channels() {
+    whole::all_in_a_channel_are_put_into_another_and_ended(&cluster().await).await;
 }
 
 #[tokio::test]

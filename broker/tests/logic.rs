@@ -2,6 +2,7 @@
 
 mod flood;
 pub(crate) mod placement;
+mod subscribing;
 mod webhook;
 
 use std::{

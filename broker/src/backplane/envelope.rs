@@ -26,10 +26,11 @@
 use bytes::{Buf, BufMut};
 
 use super::{Position, StreamEpoch};
-use crate::{
-    message::{Address, Channel, ClientId, Epoch, Except, InstanceId},
-    registry::Client,
-};
+use crate::message::{Address, ClientId, Epoch, InstanceId};
+
+mod excluded;
+
+pub use excluded::Excluded;
 
 const VERSION: u8 = 1;
 
@@ -65,76 +66,6 @@ impl<'a> Publication<'a> {
         let tags = take(&mut bytes, tags as usize)?;
         Ok(Self { info, tags, data: bytes })
     }
-}
-
-/// Who does not get what others get: clients, in the order of their bytes, and whoever is in one of some channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Excluded<'a>(&'a [u8]);
-
-impl<'a> Excluded<'a> {
-    /// Those of a message, as they are appended to `out`.
-    pub fn write(except: &Except, out: &'a mut Vec<u8>) -> Self {
-        let mut clients = except.clients.clone();
-        clients.sort_unstable();
-        out.put_u32_le(clients.len() as u32);
-        clients.iter().for_each(|client| out.put_slice(client.as_bytes()));
-        for channel in &except.channels {
-            out.put_u16_le(channel.as_str().len() as u16);
-            out.put_slice(channel.as_str().as_bytes());
-        }
-        Self(out)
-    }
-
-    /// Reads what [`Excluded::write`] wrote.
-    ///
-    /// # Errors
-    /// The bytes are none.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, PacketError> {
-        let (_, mut names) = Self::parts(bytes)?;
-        while !names.is_empty() {
-            std::str::from_utf8(take_name(&mut names)?).map_err(|_| PacketError::Name)?;
-        }
-        Ok(Self(bytes))
-    }
-
-    fn parts(mut bytes: &'a [u8]) -> Result<(&'a [[u8; 16]], &'a [u8]), PacketError> {
-        let count = take_u32(&mut bytes)? as usize;
-        let length = count.checked_mul(16).ok_or(PacketError::Truncated)?;
-        let (clients, _) = take(&mut bytes, length)?.as_chunks();
-        Ok((clients, bytes))
-    }
-
-    /// Its bytes.
-    pub fn bytes(self) -> &'a [u8] {
-        self.0
-    }
-
-    /// As they stand in a message.
-    pub fn except(self) -> Except {
-        let Ok((clients, mut names)) = Self::parts(self.0) else { return Except::default() };
-        let names = std::iter::from_fn(|| take_name(&mut names).ok());
-        let channels = names.filter_map(|name| std::str::from_utf8(name).ok()).map(Channel::trusted);
-        Except {
-            clients: clients.iter().map(|id| ClientId::from_bytes(*id)).collect(),
-            channels: channels.collect(),
-        }
-    }
-
-    /// Whether a client is among them.
-    pub fn has(self, client: &Client) -> bool {
-        let Ok((clients, mut names)) = Self::parts(self.0) else { return false };
-        if clients.binary_search(client.id.as_bytes()).is_ok() {
-            return true;
-        }
-        std::iter::from_fn(|| take_name(&mut names).ok())
-            .any(|name| std::str::from_utf8(name).is_ok_and(|name| client.is_in(name)))
-    }
-}
-
-fn take_name<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], PacketError> {
-    let (length, rest) = bytes.split_first_chunk::<2>().ok_or(PacketError::Truncated)?;
-    *bytes = rest;
-    take(bytes, u16::from_le_bytes(*length).into())
 }
 
 /// What one instance says to others.
@@ -216,8 +147,8 @@ impl<'a> Envelope<'a> {
         match self {
             Self::Publication(publication) | Self::Everyone(publication) => publication.write(out),
             Self::PublicationBut(excluded, publication) | Self::EveryoneBut(excluded, publication) => {
-                out.put_u32_le(excluded.0.len() as u32);
-                out.put_slice(excluded.0);
+                out.put_u32_le(excluded.bytes().len() as u32);
+                out.put_slice(excluded.bytes());
                 publication.write(out);
             }
             Self::Join(client, info) | Self::Leave(client, info) => {
@@ -362,119 +293,4 @@ pub(crate) fn take_u32(bytes: &mut &[u8]) -> Result<u32, PacketError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn address() -> Address {
-        Address { instance: InstanceId::new("chat-0"), epoch: Epoch(7) }
-    }
-
-    #[test]
-    fn a_packet_gives_back_its_envelopes_in_order() {
-        let client = ClientId::generate();
-        let except = Except {
-            clients: vec![ClientId::from_bytes([9; 16]), ClientId::from_bytes([2; 16])],
-            channels: vec![Channel::trusted("a"), Channel::trusted("b:c")],
-        };
-        let mut excluded = Vec::new();
-        let excluded = Excluded::write(&except, &mut excluded);
-        let read = excluded.except();
-        assert_eq!((read.clients.len(), &read.channels), (2, &except.channels));
-        assert!(read.clients.is_sorted(), "so that they are found");
-        let publication = Publication { info: b"{}", tags: b"", data: b"[1]" };
-        let sent = [
-            Envelope::PublicationBut(excluded, publication),
-            Envelope::EveryoneBut(excluded, publication),
-            Envelope::Publication(Publication { info: b"{}", tags: b"", data: b"[1]" }),
-            Envelope::Join(client, b"{\"user\":\"a\"}"),
-            Envelope::Leave(client, b""),
-            Envelope::Everyone(Publication { info: b"", tags: b"{}", data: b"2" }),
-            Envelope::Board(b"\x82"),
-            Envelope::Ask(9, b"*"),
-            Envelope::Answer(9, b"{}"),
-            Envelope::Stream(Position { offset: 7, epoch: StreamEpoch::generate() }),
-        ];
-        let mut bytes = Vec::new();
-        write_header(&address(), &mut bytes);
-        for envelope in &sent {
-            envelope.write(&mut bytes);
-        }
-        let packet = Packet::read(&bytes).unwrap();
-        assert!(packet.is_from(&address()));
-        assert_eq!(packet.sender(), address());
-        assert_eq!(packet.collect::<Result<Vec<_>, _>>().unwrap(), sent);
-    }
-
-    #[test]
-    fn who_is_excluded_is_read_or_refused() {
-        for (bytes, error) in [
-            (&b""[..], PacketError::Truncated),
-            (b"\x01\0\0\0", PacketError::Truncated),
-            (b"\0\0\0\0\x02\0a", PacketError::Truncated),
-            (b"\0\0\0\0\x01", PacketError::Truncated),
-            (b"\0\0\0\0\x01\0\xff", PacketError::Name),
-            (b"\xff\xff\xff\xff", PacketError::Truncated),
-        ] {
-            assert_eq!(Excluded::read(bytes), Err(error), "{bytes:?}");
-        }
-        assert_eq!(Excluded::read(b"\0\0\0\0").unwrap().bytes(), b"\0\0\0\0");
-    }
-
-    #[test]
-    fn a_packet_of_a_stream_says_where_it_begins() {
-        let first = Position { offset: 7, epoch: StreamEpoch::generate() };
-        let publication = Envelope::Publication(Publication { info: b"", tags: b"", data: b"1" });
-        let mut bytes = Vec::new();
-        write_header(&address(), &mut bytes);
-        let plain = bytes.len();
-        Envelope::Stream(first).write(&mut bytes);
-        publication.write(&mut bytes);
-        let mut packet = Packet::read(&bytes).unwrap();
-        assert_eq!(packet.take_stream(), Some(first));
-        assert_eq!(packet.take_stream(), None);
-        assert_eq!(packet.collect::<Vec<_>>(), [Ok(publication)]);
-        let mut one = Vec::new();
-        publication.write(&mut one);
-        assert_eq!(Envelope::read_one(&one), Ok(publication));
-        one.push(0);
-        assert_eq!(Envelope::read_one(&one), Err(PacketError::Truncated));
-        // No epoch that a stream could have.
-        bytes[plain + 13] = b'-';
-        let mut packet = Packet::read(&bytes).unwrap();
-        assert_eq!(packet.take_stream(), None);
-        assert_eq!(packet.next(), Some(Err(PacketError::Stream)));
-    }
-
-    #[test]
-    fn an_unknown_kind_does_not_hide_what_follows() {
-        let mut bytes = Vec::new();
-        write_header(&address(), &mut bytes);
-        bytes.extend_from_slice(&[200, 1, 0, 0, 0, b'x']);
-        Envelope::Ask(1, b"").write(&mut bytes);
-        let read: Vec<_> = Packet::read(&bytes).unwrap().collect();
-        assert_eq!(read, [Err(PacketError::Kind(200)), Ok(Envelope::Ask(1, b""))]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_or_refused_and_reading_ends(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(packet) = Packet::read(&bytes) {
-                prop_assert!(packet.count() <= bytes.len());
-            }
-        }
-
-        #[test]
-        fn a_cut_packet_never_invents_an_envelope(data in proptest::collection::vec(any::<u8>(), 0..50), cut in 0usize..100) {
-            let mut bytes = Vec::new();
-            write_header(&address(), &mut bytes);
-            let header = bytes.len();
-            Envelope::Publication(Publication { info: b"", tags: b"", data: &data }).write(&mut bytes);
-            let cut = cut.min(bytes.len() - header - 1);
-            bytes.truncate(header + cut);
-            let read: Vec<_> = Packet::read(&bytes).unwrap().collect();
-            prop_assert!(read.iter().all(Result::is_err));
-        }
-    }
-}
+mod tests;

@@ -58,7 +58,7 @@ enum Form {
 
 /// Which clients end.
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("who").required(true).args(["id", "client", "user"]))]
+#[command(group = clap::ArgGroup::new("who").required(true).args(["id", "client", "user", "of_channel"]))]
 pub(super) struct Disconnect {
     #[command(flatten)]
     remote: Remote,
@@ -71,6 +71,9 @@ pub(super) struct Disconnect {
     /// All clients of this user.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+    /// All clients that are in this channel.
+    #[arg(long = "in", value_name = "CHANNEL")]
+    of_channel: Option<String>,
     /// Tell them to come back, and not to stay away.
     #[arg(long)]
     reconnect: bool,
@@ -179,7 +182,8 @@ impl Disconnect {
         if self.connection {
             body["connection"] = true.into();
         }
-        for (field, value) in [("client", self.id.or(self.client)), ("user", self.user)] {
+        let who = [("client", self.id.or(self.client)), ("user", self.user), ("in", self.of_channel)];
+        for (field, value) in who {
             if let Some(value) = value {
                 body[field] = value.into();
             }

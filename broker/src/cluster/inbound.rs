@@ -1,10 +1,10 @@
 //! What arrives from other instances, whatever backplane it came through.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
 
-use super::{Asks, Changed, Counts, Order, Question};
+use super::{Asks, Changed, Counts, Order, Question, Subscribing};
 use crate::{
     backplane::{Ack, Audience, Backplane, Envelope},
     endpoint::{Disconnect, Gateway},
@@ -37,8 +37,7 @@ pub struct Inbound {
     logic: Arc<Modules>,
     /// The way that answers take. The backplane owns this value, not the other way round.
     backplane: Weak<dyn Backplane>,
-    /// What subscribes clients, known only after everything else is built. It owns the backplane, and so this value.
-    gateway: OnceLock<Weak<Gateway>>,
+    gateway: Subscribing,
     answering: Arc<Semaphore>,
 }
 
@@ -48,12 +47,13 @@ impl Inbound {
         asks: Arc<Asks>,
         logic: Arc<Modules>,
         backplane: Weak<dyn Backplane>,
+        gateway: Subscribing,
     ) -> Self {
         let answering = Arc::new(Semaphore::new(ANSWERING));
-        Self { hub, asks, logic, backplane, gateway: OnceLock::new(), answering }
+        Self { hub, asks, logic, backplane, gateway, answering }
     }
 
-    /// From now on orders about subscriptions are carried out by this gateway.
+    /// From now on orders about subscriptions are carried out by this gateway, for others and for logic.
     pub fn serve(&self, gateway: &Arc<Gateway>) {
         let _ = self.gateway.set(Arc::downgrade(gateway));
     }

@@ -74,6 +74,8 @@ pub enum Who {
     ClientOf(ClientId, String),
     /// All connections of a user.
     User(String),
+    /// All that are in a channel. Instances of an earlier version leave such a question unanswered.
+    Channel(String),
 }
 
 /// What ends with a client that shares its connection with others, as those in namespaces of Socket.IO do. For all others
@@ -262,6 +264,11 @@ mod tests {
                 change: Change::Subscribe,
             },
             Order::Note(client, metadata.clone()),
+            Order::Disconnect {
+                who: Who::Channel("a".into()),
+                reason: "forced".into(),
+                extent: Extent::Connection,
+            },
         ];
         let call = Call {
             logic: "echo".into(),
@@ -303,7 +310,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_question_is_no_other_question(which in 0usize..8, cut in 1usize..20) {
+        fn a_cut_question_is_no_other_question(which in 0usize..9, cut in 1usize..20) {
             let question = &examples()[which];
             let mut bytes = Vec::new();
             question.write(&mut bytes);

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backplane::{Ack, Unavailable},
-    cluster::{Answered, AskError, Asked, Extent, Found, Page, Reach, Who},
+    cluster::{Answered, AskError, Asked, Change, Changed, Extent, Found, Page, Reach, Who},
     codec::centrifuge::single_line,
-    endpoint::Disconnect,
+    endpoint::{Disconnect, ErrorCode, Refusal},
     message::{ClientId, Except, InstanceId, LogicName, Message, Rejection, Source, Target, Targets},
     pipeline::{Pipeline, Receipt},
     registry::{Metadata, Query},
@@ -179,6 +179,22 @@ impl Context {
     ) -> Result<usize, Unavailable> {
         let pipeline = self.pipeline.upgrade().ok_or(Unavailable::Closed)?;
         pipeline.cluster.disconnect(who, reason, extent).await.map(|(count, _)| count)
+    }
+
+    /// Subscribes clients to a channel, or ends that, on whichever instances, whatever the rules of the namespace say of
+    /// those that ask for it themselves. What has become of them.
+    ///
+    /// # Errors
+    /// No channel can have this name, its namespace is not configured, or not every instance has answered that may have
+    /// such clients: what the others have done stays done.
+    pub async fn change(&self, who: &Who, channel: &str, change: Change) -> Result<Changed, Refusal> {
+        let pipeline = self.pipeline.upgrade();
+        let gateway = pipeline.and_then(|pipeline| pipeline.cluster.gateway());
+        let gateway = gateway.ok_or(ErrorCode::Internal)?;
+        match gateway.change_subscriptions(who, channel, change).await? {
+            Ok((changed, true)) => Ok(changed),
+            Ok((_, false)) | Err(_) => Err(ErrorCode::Internal.into()),
+        }
     }
 
     /// Notes texts of a client for all instances; an empty one removes what was noted under that name.

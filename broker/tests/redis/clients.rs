@@ -39,13 +39,13 @@ async fn lists() {
 #[tokio::test]
 async fn left_out() {
     let server = Server::start().await;
-    clients::some_are_left_out_wherever_they_are(&cluster(&server).await).await;
+    clients::left_out::some_are_left_out_wherever_they_are(&cluster(&server).await).await;
 }
 
 #[tokio::test]
 async fn lists_of_channels() {
     let server = Server::start().await;
-    clients::lists_of_a_channel_are_of_who_is_in_it(&cluster(&server).await).await;
+    clients::whole::lists_of_a_channel_are_of_who_is_in_it(&cluster(&server).await).await;
 }
 
 #[tokio::test]
@@ -64,6 +64,12 @@ async fn disconnects() {
 async fn subscriptions() {
     let server = Server::start().await;
     clients::the_server_subscribes_and_unsubscribes_clients_anywhere(&cluster(&server).await).await;
+}
+
+#[tokio::test]
+async fn whole_channels() {
+    let server = Server::start().await;
+    clients::whole::all_in_a_channel_are_put_into_another_and_ended(&cluster(&server).await).await;
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ impl Gateway {
     ///
     /// # Errors
     /// No channel can have this name, or its namespace is not configured, or others cannot be asked now.
-    pub(in crate::endpoint) async fn change_subscriptions(
+    pub(crate) async fn change_subscriptions(
         self: &Arc<Self>,
         who: &Who,
         channel: &str,

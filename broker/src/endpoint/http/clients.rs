@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, Failed, Method};
+use super::{Api, Failed, Method, subscriptions::all_in};
 use crate::{
     cluster::{Extent, Reach, Who},
     endpoint::{Disconnect as Reason, ErrorCode},
@@ -20,6 +20,8 @@ pub(super) struct Disconnect {
     client: Option<ClientId>,
     #[serde(default)]
     user: Option<String>,
+    #[serde(default, rename = "in")]
+    of_channel: Option<String>,
     /// Whether the client is told to come back.
     #[serde(default)]
     reconnect: bool,
@@ -57,10 +59,11 @@ impl Method for Disconnect {
     const LABEL: ApiMethod = ApiMethod::Disconnect;
 
     async fn run(self, api: &Api) -> Result<Value, Failed> {
-        let who = match (self.client, self.user) {
-            (Some(client), None) => Who::Client(client),
-            (None, Some(user)) if !user.is_empty() => Who::User(user),
-            _ => return Err(Failed::bad("write one of client and user".to_owned())),
+        let who = match (self.client, self.user, self.of_channel) {
+            (Some(client), None, None) => Who::Client(client),
+            (None, Some(user), None) if !user.is_empty() => Who::User(user),
+            (None, None, Some(name)) => all_in(api, name)?,
+            _ => return Err(Failed::bad("write one of client, user and in".to_owned())),
         };
         let reason = if self.reconnect { Reason::ForcedReconnect } else { Reason::Forced };
         let extent = if self.connection { Extent::Connection } else { Extent::Client };

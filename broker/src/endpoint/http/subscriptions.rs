@@ -21,7 +21,7 @@ pub(super) struct Subscribe(OfClients);
 #[serde(transparent)]
 pub(super) struct Unsubscribe(OfClients);
 
-/// A channel, and all clients of a user, or one client, who may be said to be the user's.
+/// A channel, and all clients of a user or of another channel, or one client, who may be said to be the user's.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OfClients {
@@ -30,19 +30,30 @@ struct OfClients {
     user: Option<String>,
     #[serde(default)]
     client: Option<ClientId>,
+    #[serde(default, rename = "in")]
+    of_channel: Option<String>,
+}
+
+/// All clients that are in this channel.
+pub(super) fn all_in(api: &Api, name: String) -> Result<Who, Failed> {
+    let channel = api.gateway.channel(&name)?;
+    api.gateway.namespaces.of(channel.as_str()).ok_or(ErrorCode::UnknownChannel)?;
+    Ok(Who::Channel(name))
 }
 
 impl OfClients {
     /// Does it to all of them. How many are subscribed now, or were.
     async fn change(self, api: &Api, change: Change) -> Result<usize, Failed> {
         let user = self.user.filter(|user| !user.is_empty());
-        let who = match (self.client, user) {
-            (Some(client), Some(user)) => Who::ClientOf(client, user),
-            (Some(client), None) => Who::Client(client),
-            (None, Some(user)) => Who::User(user),
-            (None, None) => {
-                return Err(Failed::bad("nobody is named; write user, client, or both".to_owned()));
+        let who = match (self.client, user, self.of_channel) {
+            (Some(client), Some(user), None) => Who::ClientOf(client, user),
+            (Some(client), None, None) => Who::Client(client),
+            (None, Some(user), None) => Who::User(user),
+            (None, None, Some(name)) => all_in(api, name)?,
+            (None, None, None) => {
+                return Err(Failed::bad("nobody is named; write user, client or both, or in".to_owned()));
             }
+            (_, _, Some(_)) => return Err(Failed::bad("write in without user and client".to_owned())),
         };
         let (changed, complete) = api.gateway.change_subscriptions(&who, &self.channel, change).await??;
         let done = changed.done;

@@ -30,6 +30,10 @@ use crate::{
     registry::Client,
 };
 
+mod elsewhere;
+
+pub(super) use elsewhere::read;
+
 /// How many events one connection may have to answer at a time.
 const OPEN: usize = 64;
 

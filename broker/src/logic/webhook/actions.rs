@@ -3,7 +3,11 @@
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::reply::Action;
-use crate::{backplane::Unavailable, cluster::Reach, logic::Context};
+use crate::{
+    backplane::Unavailable,
+    cluster::{Changed, Reach},
+    logic::Context,
+};
 
 /// Does one thing after the other, and tells of each what became of it. When it ends, everything that was to be sent
 /// has been taken by the backplane, or has failed.
@@ -27,6 +31,16 @@ pub(super) async fn carry_out(
                 Reach::Gone => Err(format!("note: no such client is connected: {client}")),
                 Reach::Unreachable => Err(format!("note: the instance of {client} does not answer")),
             }),
+            Action::Change(who, channel, change) => {
+                let named = channel.as_str();
+                tell(match context.change(&who, named, change).await {
+                    Ok(Changed { full: 0, failed: 0, .. }) => Ok(()),
+                    Ok(Changed { full, failed, .. }) => Err(format!(
+                        "subscribe: {failed} could not be for now, and {full} have as many channels as they may have: {named}"
+                    )),
+                    Err(refusal) => Err(format!("subscriptions to {named}: {refusal}")),
+                });
+            }
             Action::Disconnect(who, reason, extent) => {
                 // What was sent before shall arrive before.
                 wait(&mut under_way, &mut tell).await;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     auth::Namespaces,
-    cluster::{Extent, Who},
+    cluster::{Change, Extent, Who},
     codec::centrifuge::single_line,
     endpoint::Disconnect,
     logic::{LogicError, Outcome},
@@ -28,6 +28,8 @@ pub(super) struct Reply {
 pub(super) enum Action {
     /// Texts of a client are noted.
     Note(ClientId, Metadata),
+    /// Subscriptions begin or end.
+    Change(Who, Channel, Change),
     /// A payload is sent.
     Send { targets: Targets, except: Option<Except>, data: Bytes, metadata: Metadata },
     /// Clients are ended.
@@ -56,6 +58,10 @@ struct Written<'a> {
     reject: Option<String>,
     #[serde(borrow)]
     note: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    subscribe: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    unsubscribe: Vec<&'a RawValue>,
     #[serde(borrow)]
     send: Vec<&'a RawValue>,
     #[serde(borrow)]
@@ -102,10 +108,27 @@ struct Noting {
     metadata: Metadata,
 }
 
+/// Whose subscriptions begin or end.
 #[derive(Deserialize)]
-struct Ending {
+struct Subscribing {
+    #[serde(flatten)]
+    whom: Whom,
+    channel: String,
+}
+
+/// One client, all of a user, or all in a channel.
+#[derive(Deserialize)]
+struct Whom {
     client: Option<ClientId>,
     user: Option<String>,
+    #[serde(rename = "in")]
+    of_channel: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Ending {
+    #[serde(flatten)]
+    whom: Whom,
     #[serde(default)]
     reconnect: bool,
     #[serde(default)]
@@ -160,6 +183,18 @@ impl Written<'_> {
         for text in self.note {
             keep("note", from::<Noting>(text).map(|note| Action::Note(note.client, note.metadata)));
         }
+        for (key, texts, change) in [
+            ("subscribe", self.subscribe, Change::Subscribe),
+            ("unsubscribe", self.unsubscribe, Change::Unsubscribe),
+        ] {
+            for text in texts {
+                let read = from::<Subscribing>(text).and_then(|subscribing| {
+                    let channel = channels.find(&subscribing.channel)?;
+                    Ok(Action::Change(subscribing.whom.read(channels)?, channel, change))
+                });
+                keep(key, read);
+            }
+        }
         let mut bad_channels = Vec::new();
         for (key, texts) in [("send", self.send), ("publish", self.publish), ("broadcast", self.broadcast)] {
             for text in texts {
@@ -173,7 +208,7 @@ impl Written<'_> {
             }
         }
         for text in self.disconnect {
-            keep("disconnect", from::<Ending>(text).and_then(Ending::read));
+            keep("disconnect", from::<Ending>(text).and_then(|ending| ending.read(channels)));
         }
         wrong.append(&mut bad_channels);
         let outcome = match self.reject {
@@ -230,13 +265,20 @@ impl Channels {
     }
 }
 
+impl Whom {
+    fn read(self, channels: &Channels) -> Result<Who, String> {
+        match (self.client, self.user, self.of_channel) {
+            (Some(client), None, None) => Ok(Who::Client(client)),
+            (None, Some(user), None) if !user.is_empty() => Ok(Who::User(user)),
+            (None, None, Some(name)) => channels.find(&name).map(|_| Who::Channel(name)),
+            _ => Err("write one of client, user and in".into()),
+        }
+    }
+}
+
 impl Ending {
-    fn read(self) -> Result<Action, String> {
-        let who = match (self.client, self.user) {
-            (Some(client), None) => Who::Client(client),
-            (None, Some(user)) if !user.is_empty() => Who::User(user),
-            _ => return Err("write one of client and user".into()),
-        };
+    fn read(self, channels: &Channels) -> Result<Action, String> {
+        let who = self.whom.read(channels)?;
         let reason = if self.reconnect { Disconnect::ForcedReconnect } else { Disconnect::Forced };
         let extent = if self.connection { Extent::Connection } else { Extent::Client };
         Ok(Action::Disconnect(who, reason, extent))

@@ -75,6 +75,8 @@ fn actions_are_notes_then_messages_then_ends() {
         "broadcast":[{{"channels":["b","c"],"data":3}}],
         "publish":[{{"channel":"a","data":2,"metadata":{{"k":"v"}},"except":{{"clients":["{id}"],"channels":["d"]}}}}],
         "send":[{{"clients":["{id}"],"everyone":true,"logic":["clock"],"data":1}}],
+        "unsubscribe":[{{"in":"e","channel":"f"}}],
+        "subscribe":[{{"client":"{id}","channel":"e"}}],
         "note":[{{"client":"{id}","metadata":{{"level":"3"}}}}]}}"#
     );
     let channel = |name| Target::Channel(Channel::trusted(name));
@@ -89,6 +91,8 @@ fn actions_are_notes_then_messages_then_ends() {
     let clock = Target::Logic(LogicName::new("clock"));
     let expected = [
         Action::Note(id, text("level", "3")),
+        Action::Change(Who::Client(id), name("e"), Change::Subscribe),
+        Action::Change(Who::Channel("e".into()), name("f"), Change::Unsubscribe),
         send(smallvec![Target::Client(id), Target::Everyone, clock], b"1", Metadata::new()),
         send(smallvec![channel("a")], b"2", text("k", "v")),
         send(smallvec![channel("b"), channel("c")], b"3", Metadata::new()),
@@ -108,9 +112,10 @@ fn an_action_that_is_wrong_is_named_and_the_others_are_kept() {
         {"everyone":true,"data":7,"except":{"channels":["none:such"]}}],
         "publish":[{"channel":"","data":1},{"channel":"none:such","data":1},{"channel":"fine","data":8}],
         "broadcast":[{"channels":["a","far-too-long-a-name"],"data":9}],
-        "disconnect":[{},{"user":""},{"client":"x"}],"note":[{"metadata":{}}]}"#,
+        "disconnect":[{},{"user":""},{"client":"x"},{"in":"none:such"}],
+        "subscribe":[{"channel":"a"},{"in":"a"},{"in":"a","channel":"none:such"},{"in":"a","user":"ann","channel":"a"}],"note":[{"metadata":{}}]}"#,
     );
     assert_eq!(reply.outcome, Ok(Some(Bytes::from_static(b"1"))));
     assert_eq!(reply.actions.len(), 3, "{:?}", reply.actions);
-    assert_eq!(reply.wrong.len(), 11, "{:#?}", reply.wrong);
+    assert_eq!(reply.wrong.len(), 16, "{:#?}", reply.wrong);
 }
