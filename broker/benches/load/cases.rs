@@ -6,6 +6,7 @@ use crate::faults::Faults;
 use crate::meter::Usage;
 use crate::side::Side;
 
+mod boards;
 mod connects;
 mod fanout;
 mod idle;
@@ -67,7 +68,7 @@ pub(crate) struct Outcome {
 const BESIDE_REDIS: [Side; 2] = [Side::RawRedis, Side::Broker];
 
 /// All cases, in the order of the tables.
-pub(crate) const ALL: [Case; 13] = [
+pub(crate) const ALL: [Case; 16] = [
     latency::CASE,
     pairs::WINDOWED,
     pairs::SINGLE,
@@ -81,7 +82,18 @@ pub(crate) const ALL: [Case; 13] = [
     socketio::ROOMS_OF_50,
     socketio::ROOM_OF_1000,
     socketio::IDLE,
+    boards::OF_10,
+    boards::OF_100,
+    boards::OF_500,
 ];
+
+/// A quantile of sorted nanoseconds, in units of so many of them.
+fn quantile(sorted: &[u64], quantile: f64, unit: f64) -> f64 {
+    let rank = (sorted.len() as f64 * quantile) as usize;
+    sorted
+        .get(rank.min(sorted.len().saturating_sub(1)))
+        .map_or(f64::NAN, |&nanoseconds| nanoseconds as f64 / unit)
+}
 
 /// Seconds of processor time for a million deliveries.
 fn seconds_per_million(time: Duration, deliveries: u64) -> f64 {

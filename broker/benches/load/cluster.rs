@@ -29,6 +29,7 @@ pub(crate) struct Cluster {
     pub(crate) far: SocketAddr,
     servers: Vec<Server>,
     redis: Server,
+    redis_address: SocketAddr,
     _directory: TempDir,
 }
 
@@ -45,7 +46,7 @@ impl Cluster {
         for (name, door) in ["a", "b"].into_iter().zip(&mut doors) {
             let (server, address) = match side {
                 Side::RawRedis => break,
-                Side::Broker | Side::BrokerSocketIo => {
+                Side::Broker | Side::BrokerSocketIo | Side::BrokerBoards => {
                     let (broker, address, _) = start_broker(&directory, name, Some(redis_address))?;
                     (broker, address)
                 }
@@ -55,7 +56,8 @@ impl Cluster {
             *door = address;
         }
         let wire = side.wire();
-        Ok(Self { wire, near: doors[0], far: doors[1], servers, redis, _directory: directory })
+        let [near, far] = doors;
+        Ok(Self { wire, near, far, servers, redis, redis_address, _directory: directory })
     }
 
     /// Processor time of all its servers.
@@ -64,6 +66,16 @@ impl Cluster {
     /// When one of them is gone.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         self.servers.iter().chain([&self.redis]).map(Server::cpu).sum()
+    }
+
+    /// Bytes that have come to Redis so far.
+    ///
+    /// # Errors
+    /// When it does not say.
+    pub(crate) fn bytes_to_redis(&self) -> anyhow::Result<u64> {
+        let answer = ask(self.redis_address, "INFO stats\r\n").unwrap_or_default();
+        let line = answer.lines().find_map(|line| line.strip_prefix("total_net_input_bytes:"));
+        line.context("ask Redis for total_net_input_bytes")?.parse().context("read total_net_input_bytes")
     }
 
     /// Resident bytes of the server behind the near door.
@@ -135,7 +147,7 @@ fn start_broker(
          client: {{address: \"{client}\"}}\n\
          admin: {{address: \"{admin}\"}}\n\
          auth: {{anonymous: true}}\n\
-         endpoints: {{socketio: {{enabled: true}}}}\n\
+         endpoints: {{socketio: {{enabled: true}}, presence: {{enabled: true}}}}\n\
          channels: {{namespaces: [{{name: \"\", subscribe: any, publish: any, join_leave: false}}]}}\n\
          log: {{level: warn}}\n"
     );
@@ -177,7 +189,7 @@ fn ask(address: SocketAddr, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = [0; 64];
+    let mut answer = [0; 4096];
     let length = stream.read(&mut answer).ok()?;
     Some(String::from_utf8_lossy(&answer[..length]).into_owned())
 }

@@ -9,9 +9,9 @@ use crate::meter::{Meter, Usage};
 use crate::net::{Event, Events, Net};
 
 /// Nobody is measured cold.
-const WARM_UP: Duration = Duration::from_millis(500);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
 /// When nothing came for so long, what is under way is taken for lost.
-const STALL: Duration = Duration::from_secs(1);
+pub(crate) const STALL: Duration = Duration::from_secs(1);
 
 /// How fast publishers go.
 #[derive(Clone, Copy, Debug)]

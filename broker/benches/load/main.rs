@@ -1,6 +1,6 @@
 //! Load on two brokers and one Redis, beside the same load on raw Redis, and on Socket.IO's server on Node.js.
 //!
-//! `cargo bench -p switchboard-broker --bench load -- [CASE…] [--rounds N] [--seconds N] [--json FILE]`
+//! `cargo bench -p switchboard-broker --bench load -- [CASE…] [--rounds N] [--seconds N] [--json FILE] [--document PAGE]`
 //!
 //! Everything runs on loopback: the generator starts its own redis-server and brokers for each side of each
 //! round, and stops them. A figure means something only as a ratio to the peer's in the same round, since
@@ -18,8 +18,10 @@ use clap::Parser;
 use crate::cases::Case;
 use crate::report::Measured;
 
+mod board;
 mod cases;
 mod cluster;
+mod document;
 mod faults;
 mod flow;
 mod interrupt;
@@ -32,7 +34,7 @@ mod server;
 mod side;
 mod wire;
 
-/// Measures two brokers and one Redis beside raw Redis.
+/// Measures two brokers and one Redis beside raw Redis, and beside Socket.IO on Node.js.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Cases to run, in the table's order; all when none is named.
@@ -46,6 +48,9 @@ struct Arguments {
     /// Writes everything to this file as well.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Writes the tables of which all cases ran anew in this page, docs/benchmarks.md.
+    #[arg(long)]
+    document: Option<PathBuf>,
     /// Cargo says this for `cargo bench`, and not for `cargo test`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -78,6 +83,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     if let Some(path) = &arguments.json {
         let text = serde_json::to_string_pretty(&report::to_json(&machine, &command, &all))?;
         fs::write(path, text + "\n").with_context(|| format!("write {}", path.display()))?;
+    }
+    if let Some(path) = &arguments.document {
+        let page = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        let page = report::to_document(&page, &machine, &all).with_context(|| path.display().to_string())?;
+        fs::write(path, page).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(clean)
 }

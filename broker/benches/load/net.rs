@@ -34,8 +34,17 @@ pub(crate) enum Event {
     Subscribed,
     /// A message came.
     Message(Stamp),
+    /// Something on a board came, which [`Net::told`] has until the next turn.
+    Told(Excerpt),
     /// Something went wrong; it is among the faults.
     Failed,
+}
+
+/// Where the bytes are that a member of a board was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Excerpt {
+    start: usize,
+    end: usize,
 }
 
 /// Events with the numbers of their connections.
@@ -49,10 +58,20 @@ pub(crate) struct Net {
     ready: Vec<epoll::Event>,
     scratch: Vec<u8>,
     unsent: Vec<usize>,
+    told: Vec<u8>,
+    /// Bytes that came, on all connections.
+    pub(crate) received: u64,
     /// Replies to publish commands.
     pub(crate) published: u64,
     /// What went wrong so far.
     pub(crate) faults: Faults,
+}
+
+/// What a connection waits for while it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Service,
+    Subscription,
 }
 
 #[derive(Debug)]
@@ -83,6 +102,8 @@ impl Net {
             ready: Vec::with_capacity(1024),
             scratch: vec![0; 256 * 1024],
             unsent: Vec::new(),
+            told: Vec::new(),
+            received: 0,
             published: 0,
             faults: Faults::default(),
         })
@@ -99,32 +120,38 @@ impl Net {
     ) -> anyhow::Result<Range<usize>> {
         let first = self.connections.len();
         let mut wanted = wanted.into_iter().fuse();
-        let mut subscribes = Vec::new();
+        // What each waits for; nothing once it has it.
+        let mut waits = Vec::new();
         let mut events = Events::new();
         let (mut done, mut deadline) = (0, Instant::now() + PATIENCE);
         loop {
-            while subscribes.len() - done < OPENING {
+            while waits.len() - done < OPENING {
                 let Some((address, channel)) = wanted.next() else { break };
                 self.connect(address, channel.as_deref())?;
-                subscribes.push(channel.is_some());
+                waits.push(Some(if channel.is_some() { Wait::Subscription } else { Wait::Service }));
             }
-            if done == subscribes.len() {
+            if done == waits.len() {
                 return Ok(first..first + done);
             }
             self.turn(&mut events, Duration::from_millis(100))?;
             for &(id, event) in &events {
-                let Some(&subscribes) = id.checked_sub(first).and_then(|index| subscribes.get(index)) else {
+                let Some(wait) = id.checked_sub(first).and_then(|index| waits.get_mut(index)) else {
                     continue;
                 };
-                match event {
-                    Event::Ready if !subscribes => done += 1,
-                    Event::Subscribed => done += 1,
+                let has_come = match event {
+                    Event::Ready => *wait == Some(Wait::Service),
+                    // The first that a member of a board is told is who is there.
+                    Event::Subscribed | Event::Told(_) => *wait == Some(Wait::Subscription),
                     Event::Failed => bail!("open connection {id}: {}", self.faults),
-                    Event::Ready | Event::Message(_) => {}
+                    Event::Message(_) => false,
+                };
+                if has_come {
+                    *wait = None;
+                    done += 1;
                 }
                 deadline = Instant::now() + PATIENCE;
             }
-            let opened = subscribes.len();
+            let opened = waits.len();
             ensure!(
                 Instant::now() < deadline,
                 "open connections: {done} of {opened} are served, and no more within {PATIENCE:?}"
@@ -159,6 +186,16 @@ impl Net {
         self.output(id).extend_from_slice(bytes);
     }
 
+    /// Whether it takes nothing more for now: the kernel has not taken all that was sent before, or it is closed.
+    pub(crate) fn is_blocked(&self, id: usize) -> bool {
+        self.connections[id].blocked || self.connections[id].closed
+    }
+
+    /// What a member of a board was told in the last turn.
+    pub(crate) fn told(&self, excerpt: Excerpt) -> &[u8] {
+        &self.told[excerpt.start..excerpt.end]
+    }
+
     /// Queues a publication for the next turn.
     pub(crate) fn publish(&mut self, id: usize, publication: &Publication, stamp: Stamp) {
         publication.write(stamp, self.output(id));
@@ -179,6 +216,7 @@ impl Net {
     pub(crate) fn turn(&mut self, events: &mut Events, timeout: Duration) -> anyhow::Result<()> {
         interrupt::check()?;
         events.clear();
+        self.told.clear();
         for id in std::mem::take(&mut self.unsent) {
             self.write(id, events)?;
         }
@@ -235,6 +273,7 @@ impl Net {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return self.close(id, &format!("read: {error}"), events),
         };
+        self.received += length as u64;
         let mut fresh = &self.scratch[..length];
         let mut kept = std::mem::take(&mut connection.input);
         if !kept.is_empty() {
@@ -248,6 +287,11 @@ impl Net {
             let mut answer = Vec::new();
             used += self.wire.read(&fresh[used..], upgrading, |said| match said {
                 Said::Message(stamp) => events.push((id, Event::Message(stamp))),
+                Said::Told(bytes) => {
+                    let start = self.told.len();
+                    self.told.extend_from_slice(bytes);
+                    events.push((id, Event::Told(Excerpt { start, end: self.told.len() })));
+                }
                 Said::Published => self.published += 1,
                 Said::Ready => {
                     events.push((id, Event::Ready));

@@ -1,8 +1,10 @@
-//! The table, and the same as JSON.
+//! The tables, and the same as JSON and as a page.
 
+use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::cases::{Case, Figure, Limit, Outcome};
+use crate::cases::{self, Case, Figure, Limit, Outcome};
+use crate::document;
 use crate::faults::Faults;
 use crate::meter::Usage;
 use crate::side::Side;
@@ -42,47 +44,98 @@ struct Line {
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 pub(crate) fn print(machine: &str, command: &str, all: &[Measured]) -> bool {
     println!("\n{machine}\n");
-    let mut peer = None;
-    for measured in all {
-        if peer.replace(measured.peer()) != Some(measured.peer()) {
-            let name = measured.peer().to_string();
-            let cells = [&name, "broker", "ratio", "spread", "target", "goal"];
-            println!("{}", row("case", "figure (median of rounds)", cells));
-        }
-        for (index, figure) in measured.case.figures.iter().enumerate() {
-            let line = Line::new(measured, index);
-            let cells = [
-                number(line.peer, figure.decimals),
-                number(line.broker, figure.decimals),
-                number(line.ratio, 2),
-                line.spread.map_or_else(String::new, |(low, high)| format!("{low:.2}–{high:.2}")),
-                verdict(figure.target, line),
-                verdict(figure.goal, line),
-            ];
-            println!("{}", row(measured.case.name, figure.label, cells.each_ref().map(String::as_str)));
+    for table in tables(all) {
+        let peer = table[0].peer().to_string();
+        println!("{}", row(head(&peer)));
+        for cells in table.iter().flat_map(rows) {
+            println!("{}", row(cells.each_ref().map(String::as_str)));
         }
     }
     println!();
-    let mut clean = true;
-    for measured in all {
-        for (side, rounds) in measured.case.sides.iter().zip(&measured.sides) {
-            let (faults, failures) = troubles(rounds);
-            for failure in &failures {
-                println!("FAILED  {} on {side}: {failure}", measured.case.name);
-            }
-            if !faults.is_none() {
-                println!("FAULTS  {} on {side}: {faults}", measured.case.name);
-            }
-            clean &= failures.is_empty() && faults.is_none();
-        }
+    let notes = notes(all);
+    for note in &notes {
+        println!("{note}");
     }
-    if clean {
-        println!("No message was lost, doubled or out of order, and no command was refused.");
+    if notes.is_empty() {
+        println!("{CLEAN}");
     }
     println!("The generator's cores, peer/broker (near 1 it limits the figure): {}", shares(all, GENERATOR));
     println!("Other processes' cores (far from 0 they spoil the figure): {}", shares(all, OTHERS));
     println!("Again: {command}");
-    clean
+    notes.is_empty()
+}
+
+/// The page with the tables of which all cases were measured written anew.
+///
+/// # Errors
+/// When the page has no place for one of them.
+pub(crate) fn to_document(page: &str, machine: &str, all: &[Measured]) -> anyhow::Result<String> {
+    let mut page = page.to_owned();
+    for table in tables(all) {
+        let sides = table[0].case.sides;
+        if table.len() < cases::ALL.iter().filter(|case| case.sides == sides).count() {
+            continue;
+        }
+        let name = sides[1].table();
+        let peer = sides[0].to_string();
+        let rows: Vec<_> = table.iter().flat_map(rows).collect();
+        let mut text = document::table(head(&peer), &rows);
+        let notes = notes(table);
+        let notes = if notes.is_empty() { CLEAN.to_owned() } else { notes.join("; ") };
+        text.push_str(&format!(
+            "\n{machine}. {notes} The generator's cores beside {peer} and beside the broker: {}. Those of other processes: {}.\n",
+            shares(table, GENERATOR),
+            shares(table, OTHERS)
+        ));
+        page = document::replace(&page, name, &text).with_context(|| {
+            format!("the page has no line <!-- measured: {name} --> with <!-- end --> below it")
+        })?;
+    }
+    Ok(page)
+}
+
+const CLEAN: &str = "No message was lost, doubled or out of order, and no command was refused.";
+
+/// Cases that are measured beside the same peer in the same way stand in one table.
+fn tables(all: &[Measured]) -> impl Iterator<Item = &[Measured]> {
+    all.chunk_by(|one, other| one.case.sides == other.case.sides)
+}
+
+/// What went wrong.
+fn notes(all: &[Measured]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for measured in all {
+        for (side, rounds) in measured.case.sides.iter().zip(&measured.sides) {
+            let (faults, failures) = troubles(rounds);
+            let name = measured.case.name;
+            notes.extend(failures.iter().map(|failure| format!("FAILED  {name} on {side}: {failure}")));
+            if !faults.is_none() {
+                notes.push(format!("FAULTS  {name} on {side}: {faults}"));
+            }
+        }
+    }
+    notes
+}
+
+fn head(peer: &str) -> [&str; 8] {
+    ["case", "figure (median of rounds)", peer, "broker", "ratio", "spread", "target", "goal"]
+}
+
+/// What a case's figures are, as cells.
+fn rows(measured: &Measured) -> impl Iterator<Item = [String; 8]> {
+    measured.case.figures.iter().enumerate().map(|(index, figure)| {
+        let line = Line::new(measured, index);
+        [
+            measured.case.name.to_owned(),
+            figure.label.to_owned(),
+            number(line.peer, figure.decimals),
+            number(line.broker, figure.decimals),
+            line.ratio.map_or_else(|| "–".to_owned(), ratio),
+            line.spread.map_or_else(String::new, |(low, high)| format!("{}–{}", ratio(low), ratio(high))),
+            verdict(figure.target, line),
+            verdict(figure.goal, line),
+        ]
+    })
 }
 
 /// Everything that the table says, and each round.
@@ -168,8 +221,8 @@ fn verdict(limit: Option<Limit>, line: Line) -> String {
     format!("{bound} {mark}")
 }
 
-fn row(case: &str, label: &str, [raw, broker, ratio, spread, target, goal]: [&str; 6]) -> String {
-    format!("{case:<12} {label:<64} {raw:>10} {broker:>10} {ratio:>6} {spread:>11}  {target:<13} {goal}")
+fn row([case, label, raw, broker, ratio, spread, target, goal]: [&str; 8]) -> String {
+    format!("{case:<12} {label:<67} {raw:>10} {broker:>10} {ratio:>6} {spread:>13}  {target:<13} {goal}")
         .trim_end()
         .to_owned()
 }
@@ -178,8 +231,15 @@ fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
+/// Digits behind the point, as many as say something.
+fn ratio(value: f64) -> String {
+    if value < 0.01 { format!("{value:.4}") } else { format!("{value:.2}") }
+}
+
 fn values(rounds: &[anyhow::Result<Outcome>], index: usize) -> Vec<f64> {
-    rounds.iter().flatten().filter_map(|outcome| outcome.values.get(index).copied()).collect()
+    let values = rounds.iter().flatten().filter_map(|outcome| outcome.values.get(index).copied());
+    // Of what never came there are no times.
+    values.filter(|value| value.is_finite()).collect()
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

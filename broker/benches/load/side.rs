@@ -15,6 +15,8 @@ pub(crate) enum Side {
     Node,
     /// Two brokers and their Redis, by Socket.IO.
     BrokerSocketIo,
+    /// Two brokers and their Redis, by the protocol of boards.
+    BrokerBoards,
 }
 
 impl Side {
@@ -24,6 +26,18 @@ impl Side {
             Self::RawRedis => Wire::Redis,
             Self::Broker => Wire::WebSocket,
             Self::Node | Self::BrokerSocketIo => Wire::SocketIo,
+            Self::BrokerBoards => Wire::Boards,
+        }
+    }
+}
+
+impl Side {
+    /// What the table is called in which it is the second.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::RawRedis | Self::Broker => "redis",
+            Self::Node | Self::BrokerSocketIo => "socketio",
+            Self::BrokerBoards => "boards",
         }
     }
 }
@@ -33,7 +47,7 @@ impl fmt::Display for Side {
         formatter.write_str(match self {
             Self::RawRedis => "raw redis",
             Self::Node => "node",
-            Self::Broker | Self::BrokerSocketIo => "broker",
+            Self::Broker | Self::BrokerSocketIo | Self::BrokerBoards => "broker",
         })
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! A program with its own `main`, as a benchmark is, has no test harness, so these tests are a target beside it.
 
-use crate::message::{Stamp, number};
-use crate::wire::{Garbled, Said, Wire, excerpt, websocket};
+use switchboard::codec::presence::{Event, FromClient, Origin, ToClient, What};
 
+use crate::board::{Movement, Screens};
+use crate::message::{Stamp, number};
+use crate::wire::{Garbled, Said, Wire, boards, excerpt, socketio, websocket};
+
+mod board;
+mod document;
 mod message;
 mod wire;
 
@@ -180,8 +185,127 @@ fn only_a_proper_answer_opens_a_websocket() {
 
 #[test]
 fn bytes_of_another_protocol_are_refused() {
-    for (wire, bytes) in [(Wire::Redis, &b"hello\r\n"[..]), (Wire::WebSocket, &[0x82, 1, 0][..])] {
+    let others = [
+        (Wire::Redis, &b"hello\r\n"[..]),
+        (Wire::WebSocket, &[0x82, 1, 0][..]),
+        (Wire::Boards, &[0x81, 1, b'2'][..]),
+    ];
+    for (wire, bytes) in others {
         assert!(wire.read(bytes, false, |_| {}).is_err(), "{wire:?}");
     }
     assert_eq!(number(b"x"), None);
+}
+
+/// What members of one instance have done, as all are told.
+fn news(origin: u64, movements: &[Movement]) -> Vec<u8> {
+    let event = |movement: &Movement| Event { number: 3, what: What::Moved(movement.place()) };
+    let mut bytes = Vec::new();
+    ToClient::News(Origin::from_number(origin), movements.iter().map(event).collect()).write(&mut bytes);
+    bytes
+}
+
+fn movement(member: usize, number: usize) -> Movement {
+    Movement { member, number }
+}
+
+#[test]
+fn a_movement_is_known_by_its_place_in_either_protocol() {
+    let mut sizes = Vec::new();
+    for member in 0..500 {
+        for number in (0..6992).step_by(37) {
+            let movement = movement(member, number);
+            assert_eq!(Movement::to(movement.place()), Some(movement));
+            assert_eq!(Movement::of_json(movement.to_json().as_bytes()), Some(movement));
+            let mut bytes = Vec::new();
+            FromClient::Cursor(Some(movement.place())).write(&mut bytes);
+            sizes.push((bytes.len(), movement.to_json().len()));
+        }
+    }
+    sizes.dedup();
+    assert_eq!(sizes, [(5, 60)]);
+    assert_eq!(Movement::of_json(br#"{"user":"member-0001","x":10000,"y":10000}"#), None);
+    assert!(serde_json::from_str::<serde_json::Value>(&movement(1, 2).to_json()).is_ok());
+}
+
+#[test]
+fn boards_are_understood_wherever_their_bytes_are_cut() {
+    let news = news(1, &[movement(1, 2)]);
+    let frame = |message: &[u8]| [&[0x82, message.len() as u8], message].concat();
+    let bytes =
+        [frame(&[0x81, 1]), frame(&news), frame(&[0x89]), frame(&[0x87, 103]), vec![0x88, 2, 0x0b, 0xb9]];
+    let expected = [
+        Said::Told(&[0x81, 1]),
+        Said::Told(&news),
+        Said::Ping,
+        Said::Unexpected(&[0x87, 103]),
+        Said::Closed(&[0x0b, 0xb9]),
+    ];
+    assert_eq!(hear_cut(Wire::Boards, &bytes.concat()), expected.each_ref().map(said));
+    let heartbeat = websocket::frame_of(websocket::BINARY, &[5]);
+    assert_eq!((Wire::Boards.pong(), boards::pong()), (heartbeat.clone(), heartbeat));
+    let opening = Wire::Boards.opening(Some("plan"));
+    assert!(opening.first.starts_with(b"GET /presence HTTP/1.1\r\n"));
+    assert_eq!(opening.upgraded, boards::join("plan"));
+    let place = movement(1, 2).place();
+    let mut moved = Vec::new();
+    FromClient::Cursor(Some(place)).write(&mut moved);
+    assert_eq!(boards::moved(place), websocket::frame_of(websocket::BINARY, &moved));
+}
+
+#[test]
+fn cursors_in_rooms_are_understood() {
+    let json = movement(1, 2).to_json();
+    let told = format!("{json}]");
+    let bytes = from_server(&format!(r#"42["cursor",{json}]"#));
+    assert_eq!(hear_cut(Wire::SocketIo, &bytes), [said(&Said::Told(told.as_bytes()))]);
+    assert_eq!(Movement::of_json(told.as_bytes()), Some(movement(1, 2)));
+    let event = format!(r#"42["cursor","plan",{json}]"#);
+    assert_eq!(socketio::moved("plan", &json), websocket::frame(event.as_bytes()));
+}
+
+#[test]
+fn news_are_shown_to_each_member_of_an_instance() {
+    let mut screens = Screens::new(5);
+    let (first, second) = ([movement(0, 0), movement(2, 0)], [movement(0, 2)]);
+    let away = [movement(1, 0)];
+    for member in [0, 2, 4, 1, 3] {
+        assert_eq!(screens.show(member, &news(1, &first)), first, "{member}");
+        assert_eq!(screens.show(member, &[0x84, 0]), [], "{member}");
+        assert_eq!(screens.show(member, &news(2, &away)), away, "{member}");
+        let both = !matches!(member, 0 | 2 | 4);
+        assert_eq!(screens.have_shown(movement(1, 0)), both, "{member}");
+        assert_eq!(screens.show(member, &news(1, &second)), second, "{member}");
+    }
+    assert!(screens.have_shown(movement(0, 2)) && !screens.have_shown(movement(0, 3)));
+    assert_eq!((screens.lost, screens.misordered), (0, 0));
+}
+
+#[test]
+fn what_a_member_is_not_told_is_counted() {
+    let mut screens = Screens::new(4);
+    for number in 0..3 {
+        screens.show(0, &news(1, &[movement(0, number)]));
+    }
+    screens.show(2, &news(1, &[movement(0, 0)]));
+    screens.show(2, &news(1, &[movement(0, 2)]));
+    assert!(screens.lost > 0);
+    assert!(screens.misordered > 0, "to be told something late is to be told it out of order");
+    // Each member of a room is told by itself.
+    let mut screens = Screens::new(4);
+    for (member, number) in [(0, 1), (1, 0), (2, 1), (0, 0)] {
+        screens.show(member, movement(3, number).to_json().as_bytes());
+    }
+    assert_eq!((screens.lost, screens.misordered), (0, 1));
+}
+
+#[test]
+fn a_table_of_a_page_is_written_anew_in_its_place() {
+    let table = document::table(["case", "figure", "broker"], &[["a", "b", "1"].map(str::to_owned)]);
+    assert_eq!(table, "| case | figure | broker |\n| --- | --- | ---: |\n| a | b | 1 |\n");
+    let page =
+        "before\n<!-- measured: one -->\nold\n<!-- end -->\nbetween\n<!-- measured: two -->\n<!-- end -->\n";
+    let once = document::replace(page, "one", "new\n").unwrap();
+    assert_eq!(once, page.replace("old", "\nnew\n"));
+    assert_eq!(document::replace(&once, "one", "new\n").as_deref(), Some(once.as_str()));
+    assert_eq!(document::replace(page, "three", "new\n"), None);
 }

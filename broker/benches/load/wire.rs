@@ -1,8 +1,10 @@
-//! What the generator speaks: raw Redis, the broker's websocket protocol, or Socket.IO. The cases are written once
-//! and run over any, so that both sides of a ratio pay for the same event loop and the same messages.
+//! What the generator speaks: raw Redis, the broker's websocket protocol, Socket.IO, or that of boards. The cases are
+//! written once and run over any that can do the work, so that both sides of a ratio pay for the same event loop and the same messages.
 
 use crate::message::{Publication, Stamp};
 
+#[path = "wire/boards.rs"]
+pub(crate) mod boards;
 #[path = "wire/redis.rs"]
 pub(crate) mod redis;
 #[path = "wire/socketio.rs"]
@@ -19,6 +21,8 @@ pub(crate) enum Wire {
     WebSocket,
     /// Socket.IO in websocket text frames.
     SocketIo,
+    /// Boards in websocket binary frames. Their members publish nothing: they move.
+    Boards,
 }
 
 /// One thing that a server said.
@@ -34,6 +38,8 @@ pub(crate) enum Said<'a> {
     Published,
     /// A message of a channel.
     Message(Stamp),
+    /// What a member of a board is told, as it came.
+    Told(&'a [u8]),
     /// The server wants a sign of life.
     Ping,
     /// The server closes the connection, with these last words.
@@ -71,6 +77,11 @@ impl Wire {
                 upgraded: socketio::connect(),
                 ready: channel.map(socketio::join).unwrap_or_default(),
             },
+            Self::Boards => Opening {
+                first: boards::upgrade(),
+                upgraded: channel.map_or_else(boards::pong, boards::join),
+                ..Opening::default()
+            },
         }
     }
 
@@ -80,15 +91,17 @@ impl Wire {
             Self::Redis => redis::command(&["SUBSCRIBE", channel]),
             Self::WebSocket => websocket::frame(websocket::subscribe(channel).as_bytes()),
             Self::SocketIo => socketio::join(channel),
+            Self::Boards => boards::join(channel),
         }
     }
 
-    /// Publishes on a channel.
+    /// Publishes on a channel; nothing on a board.
     pub(crate) fn publication(self, channel: &str) -> Publication {
         Publication::new(|id, data| match self {
             Self::Redis => redis::command(&["PUBLISH", channel, data]),
             Self::WebSocket => websocket::frame(websocket::publish(id, channel, data).as_bytes()),
             Self::SocketIo => socketio::publish(id, channel, data),
+            Self::Boards => Vec::new(),
         })
     }
 
@@ -98,6 +111,7 @@ impl Wire {
             Self::Redis => Vec::new(),
             Self::WebSocket => websocket::frame(b"{}"),
             Self::SocketIo => socketio::pong(),
+            Self::Boards => boards::pong(),
         }
     }
 
@@ -114,9 +128,12 @@ impl Wire {
     ) -> Result<usize, Garbled> {
         match self {
             Self::Redis => redis::read(input, heard),
-            Self::WebSocket | Self::SocketIo if upgrading => websocket::read_upgrade(input, heard),
+            Self::WebSocket | Self::SocketIo | Self::Boards if upgrading => {
+                websocket::read_upgrade(input, heard)
+            }
             Self::WebSocket => websocket::read(input, heard),
             Self::SocketIo => socketio::read(input, heard),
+            Self::Boards => boards::read(input, heard),
         }
     }
 }

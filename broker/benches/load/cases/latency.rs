@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome};
+use super::{BESIDE_REDIS, Case, Figure, Limit, Outcome, quantile};
 use crate::cluster::Cluster;
 use crate::flow::{Flow, Pace};
 use crate::side::Side;
+
+/// In nanoseconds.
+const MICROSECOND: f64 = 1e3;
 
 /// Latency with nothing else going on.
 pub(crate) const CASE: Case = Case {
@@ -30,17 +33,9 @@ pub(super) fn run(side: Side, time: Duration) -> anyhow::Result<Outcome> {
     let one_by_one = flow.run(Pace::Window(1), time)?;
     let paced = flow.run(Pace::PerSecond(100), time)?;
     let values = vec![
-        microseconds(&one_by_one.latencies, 0.5),
-        microseconds(&one_by_one.latencies, 0.99),
-        microseconds(&paced.latencies, 0.5),
+        quantile(&one_by_one.latencies, 0.5, MICROSECOND),
+        quantile(&one_by_one.latencies, 0.99, MICROSECOND),
+        quantile(&paced.latencies, 0.5, MICROSECOND),
     ];
     Ok(Outcome { values, faults: flow.finish(), usage: Some(one_by_one.usage) })
-}
-
-/// A quantile of sorted nanoseconds.
-fn microseconds(sorted: &[u64], quantile: f64) -> f64 {
-    let rank = (sorted.len() as f64 * quantile) as usize;
-    sorted
-        .get(rank.min(sorted.len().saturating_sub(1)))
-        .map_or(f64::NAN, |&nanoseconds| nanoseconds as f64 / 1e3)
 }

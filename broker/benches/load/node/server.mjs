@@ -1,5 +1,6 @@
 // Socket.IO's own server with its Redis adapter, as its documentation has it for several processes. It does what the
-// broker does with the same events: `join` a room, and `publish` an event to the others in a room.
+// broker does with the same events: `join` a room, and `publish` an event to the others in a room. And it shows cursors as
+// programs on Socket.IO do: a volatile event for each movement.
 
 import { createServer } from "node:http";
 import { createAdapter } from "@socket.io/redis-adapter";
@@ -26,6 +27,9 @@ io.on("connection", (socket) => {
   socket.on("publish", (room, event, data, done) => {
     socket.to(room).emit(event, data);
     done();
+  });
+  socket.on("cursor", (room, data) => {
+    socket.volatile.to(room).emit("cursor", data);
   });
 });
 http.listen(Number(process.env.PORT), "127.0.0.1");

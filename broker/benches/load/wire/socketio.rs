@@ -3,12 +3,14 @@
 
 use super::{
     Garbled, Said,
-    websocket::{self, frame},
+    websocket::{self, TEXT, frame},
 };
 use crate::message::Stamp;
 
 /// The number of the acknowledgement that a join asks for; publications have ten digits.
 const JOIN: &str = "0";
+/// What an event begins with that tells of a cursor.
+const CURSOR: &[u8] = br#"42["cursor","#;
 
 /// The HTTP request that asks for a websocket.
 pub(crate) fn upgrade() -> Vec<u8> {
@@ -30,6 +32,11 @@ pub(crate) fn publish(id: u64, room: &str, data: &str) -> Vec<u8> {
     frame(format!(r#"42{id}["publish","{room}","message",{data}]"#).as_bytes())
 }
 
+/// Tells all others in a room where a cursor is, without a wish for an answer.
+pub(crate) fn moved(room: &str, data: &str) -> Vec<u8> {
+    frame(format!(r#"42["cursor","{room}",{data}]"#).as_bytes())
+}
+
 /// The answer to [`Said::Ping`].
 pub(crate) fn pong() -> Vec<u8> {
     frame(b"3")
@@ -40,7 +47,7 @@ pub(crate) fn pong() -> Vec<u8> {
 /// # Errors
 /// On frames that no server sends here: fragments, binary frames, control frames but close.
 pub(crate) fn read(input: &[u8], mut heard: impl FnMut(Said<'_>)) -> Result<usize, Garbled> {
-    websocket::read_frames(input, |text| packet(text, &mut heard))
+    websocket::read_frames(input, TEXT, |text| packet(text, &mut heard))
 }
 
 fn packet(said: Result<&[u8], &[u8]>, heard: &mut impl FnMut(Said<'_>)) {
@@ -53,6 +60,7 @@ fn packet(said: Result<&[u8], &[u8]>, heard: &mut impl FnMut(Said<'_>)) {
         [b'0', ..] => return,
         [b'2'] => Said::Ping,
         [b'4', b'0', ..] => Said::Ready,
+        _ if text.starts_with(CURSOR) => Said::Told(&text[CURSOR.len()..]),
         [b'4', b'2', b'[', ..] => Stamp::find(text).map_or(Said::Unexpected(text), Said::Message),
         [b'4', b'3', answer @ ..] => answered(answer).unwrap_or(Said::Unexpected(text)),
         _ => Said::Unexpected(text),

@@ -9,7 +9,10 @@ use crate::message::{Stamp, number};
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-const TEXT: u8 = 1;
+/// Frames of text.
+pub(crate) const TEXT: u8 = 1;
+/// Frames of bytes.
+pub(crate) const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 
 const CONNECT_ID: u64 = 1;
@@ -49,11 +52,16 @@ pub(crate) fn publish(id: u64, channel: &str, data: &str) -> String {
     format!(r#"{{"id":{id},"publish":{{"channel":"{channel}","data":{data}}}}}"#)
 }
 
-/// A client's text frame. It is masked, as the standard demands, with a key of zeros, which leaves the bytes as
-/// they are: the server's work is the same and the generator has none.
+/// A client's text frame.
 pub(crate) fn frame(text: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x80 | TEXT];
-    match u16::try_from(text.len()) {
+    frame_of(TEXT, text)
+}
+
+/// A client's frame of this kind. It is masked, as the standard demands, with a key of zeros, which leaves the bytes as
+/// they are: the server's work is the same and the generator has none.
+pub(crate) fn frame_of(kind: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x80 | kind];
+    match u16::try_from(content.len()) {
         Ok(length @ 0..=125) => bytes.push(0x80 | length as u8),
         Ok(length) => {
             bytes.push(0x80 | 126);
@@ -61,11 +69,11 @@ pub(crate) fn frame(text: &[u8]) -> Vec<u8> {
         }
         Err(_) => {
             bytes.push(0x80 | 127);
-            bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(&(content.len() as u64).to_be_bytes());
         }
     }
     bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(text);
+    bytes.extend_from_slice(content);
     bytes
 }
 
@@ -88,26 +96,27 @@ pub(crate) fn read_upgrade(input: &[u8], mut heard: impl FnMut(Said<'_>)) -> Res
 /// # Errors
 /// On frames that no server of this protocol sends: fragments, binary frames, control frames but close.
 pub(crate) fn read(input: &[u8], mut heard: impl FnMut(Said<'_>)) -> Result<usize, Garbled> {
-    read_frames(input, |said| match said {
+    read_frames(input, TEXT, |said| match said {
         Ok(text) => lines(text, &mut heard),
         Err(last_words) => heard(Said::Closed(last_words)),
     })
 }
 
-/// Reads all complete frames: texts, and the last words of a server that closes.
+/// Reads all complete frames: those of one kind, and the last words of a server that closes.
 ///
 /// # Errors
-/// As [`read`].
+/// On frames of other kinds, and fragments.
 pub(crate) fn read_frames(
     input: &[u8],
+    kind: u8,
     mut heard: impl FnMut(Result<&[u8], &[u8]>),
 ) -> Result<usize, Garbled> {
     let mut at = 0;
     while let Some((body, end)) = extent(&input[at..]) {
-        let (first, text) = (input[at], &input[at + body..at + end]);
+        let (first, content) = (input[at], &input[at + body..at + end]);
         match first {
-            byte if byte == 0x80 | TEXT => heard(Ok(text)),
-            byte if byte == 0x80 | CLOSE => heard(Err(text)),
+            byte if byte == 0x80 | kind => heard(Ok(content)),
+            byte if byte == 0x80 | CLOSE => heard(Err(content)),
             _ => return Err(Garbled::new("the server sent an unexpected kind of frame", &input[at..])),
         }
         at += end;
