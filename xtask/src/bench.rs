@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cluster::{self, Cluster, Wanted};
+use crate::cluster::{self, Cluster};
 use crate::paths::Paths;
 use crate::steps::{Shown, Step, Steps, wait_for};
 use crate::terminal::{bold, say};
@@ -21,7 +21,7 @@ use crate::{packages, up};
 /// A part of the measurements that can be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// Two brokers and one Redis beside raw Redis
+    /// Two brokers and one Redis beside raw Redis, and beside Socket.IO on Node.js
     Load,
     /// The operator with 1 and with 50 BrokerClusters
     Operator,
@@ -32,28 +32,44 @@ const NAME: &str = "bench";
 /// How many BrokerClusters a busy operator looks after.
 const MANY: usize = 50;
 
-/// Runs the parts, all when none is named.
-pub(crate) fn run(steps: &Steps, paths: &Paths, parts: &[Part], idle: Duration) -> Result<()> {
+/// How it is measured.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// The parts; all when none is named.
+    pub(crate) parts: Vec<Part>,
+    /// How long the operator is left alone.
+    pub(crate) idle: Duration,
+    /// Whether the load generator's tables in docs/benchmarks.md are written anew.
+    pub(crate) write: bool,
+}
+
+/// Runs the parts.
+pub(crate) fn run(steps: &Steps, paths: &Paths, wanted: &Wanted) -> Result<()> {
+    let Wanted { parts, idle, write } = wanted;
     let chosen = |part: Part| parts.is_empty() || parts.contains(&part);
     if chosen(Part::Load) {
-        packages::ensure(steps, &[packages::REDIS])?;
-        load(paths)?;
+        packages::ensure(steps, &[packages::REDIS, packages::NODE])?;
+        packages::npm(steps, "npm server", &paths.root.join("broker/benches/load/node"))?;
+        load(paths, *write)?;
     }
     if chosen(Part::Operator) {
         let cluster = Cluster::named(NAME, paths)?;
         let _lock = cluster.lock()?;
         cluster::down(steps, &cluster)?;
-        let result = operator(steps, paths, &cluster, idle);
+        let result = operator(steps, paths, &cluster, *idle);
         cluster::down(steps, &cluster)?;
         result?;
     }
     Ok(())
 }
 
-/// The load generator prints its own table.
-fn load(paths: &Paths) -> Result<()> {
+/// The load generator prints its own tables.
+fn load(paths: &Paths, write: bool) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(&paths.root).args(["bench", "-p", "switchboard-broker", "--bench", "load"]);
+    if write {
+        cargo.args(["--", "--document"]).arg(paths.root.join("docs/benchmarks.md"));
+    }
     if !cargo.status().context("cannot start cargo")?.success() {
         bail!(Shown);
     }
@@ -68,7 +84,7 @@ struct Cost {
 }
 
 fn operator(steps: &Steps, paths: &Paths, cluster: &Cluster, idle: Duration) -> Result<()> {
-    up::switchboard_ready(steps, paths, cluster, Wanted::default())?;
+    up::switchboard_ready(steps, paths, cluster, cluster::Wanted::default())?;
     up::system(steps, &up::Target::local(paths, cluster))?;
     let mut costs = Vec::new();
     for clusters in [1, MANY] {

@@ -56,6 +56,9 @@ enum Task {
         /// How long the operator is left alone while its writes are counted
         #[arg(long, value_name = "SECONDS", default_value_t = 300)]
         idle: u64,
+        /// Writes the tables of the load anew in docs/benchmarks.md
+        #[arg(long)]
+        write: bool,
     },
     /// Feeds the broker's parsers with inputs that libFuzzer makes up, guided by the code that they reach
     Fuzz {
@@ -125,7 +128,9 @@ fn run(task: Task) -> Result<()> {
     let steps = Steps::new(&paths.logs())?;
     match task {
         Task::Test { parts } => test::run(&steps, &paths, &parts),
-        Task::Bench { parts, idle } => bench::run(&steps, &paths, &parts, Duration::from_secs(idle)),
+        Task::Bench { parts, idle, write } => {
+            bench::run(&steps, &paths, &bench::Wanted { parts, idle: Duration::from_secs(idle), write })
+        }
         Task::Fuzz { targets, seconds } => fuzz::run(&steps, &paths, seconds, &targets),
         Task::Tidy => steps.run("tidy", |step| tidy::check(step, &paths)),
         Task::Down(name) | Task::Cluster(ClusterTask::Down(name)) => {

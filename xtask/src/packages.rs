@@ -1,5 +1,6 @@
 //! Programs of the system that the work needs: what is missing is named with its reason, then installed.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -43,7 +44,13 @@ pub(crate) const CLUSTER: &[Need] = &[
 /// For the checks of the sources.
 pub(crate) const CHECKS: &[Need] = &[need("git", "git", "lists the files of the checkout")];
 
-/// For the broker's tests with clients that other people wrote. Those of the npm registry the tests install.
+/// For what comes from the npm registry: clients, and the server that the brokers are measured beside.
+pub(crate) const NODE: &[Need] = &[
+    need("node", "nodejs", "runs the clients and servers that the broker is tested with and measured beside"),
+    need("npm", "npm", "installs them"),
+];
+
+/// For the broker's tests with clients that other people wrote, beside [`NODE`].
 pub(crate) const CLIENTS: &[Need] = &[
     need("chromium", "chromium", "a browser listens to the broker in its tests"),
     need("nc", "netcat-openbsd", "speaks to the broker over TCP and UDP in its tests"),
@@ -92,6 +99,21 @@ pub(crate) fn ensure(steps: &Steps, groups: &[&'static [Need]]) -> Result<()> {
         install(step, &names)?;
         step.note(names.join(", "));
         Ok(())
+    })
+}
+
+/// Installs what a folder's lock file names, when it is not there.
+pub(crate) fn npm(steps: &Steps, name: &str, folder: &Path) -> Result<()> {
+    steps.run(name, |step| {
+        let written = |file: &str| fs::metadata(folder.join(file)).and_then(|file| file.modified()).ok();
+        // npm writes this file at the end of an installation.
+        let installed = written("node_modules/.package-lock.json");
+        if installed.is_some() && installed >= written("package-lock.json") {
+            step.note("all there");
+            return Ok(());
+        }
+        let mut npm = Command::new("npm");
+        step.run(npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
     })
 }
 

@@ -52,6 +52,9 @@ pub(crate) fn run(steps: &Steps, paths: &Paths, parts: &[Part]) -> Result<()> {
     if chosen(Part::Unit) {
         groups.push(packages::CLIENTS);
     }
+    if chosen(Part::Unit) || chosen(Part::E2e) {
+        groups.push(packages::NODE);
+    }
     if chosen(Part::Redis) {
         groups.push(packages::REDIS);
     }
@@ -149,11 +152,7 @@ fn on_a_cluster<'a>(
     images::import(steps, cluster, &state, &[images::NODE])?;
     up::system(steps, &up::Target::local(paths, cluster))?;
     // Nothing leads out of the cluster's network: what the tests need from outside is fetched before.
-    steps.run("npm clients", |step| {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(paths.root.join("broker/tests/foreign"));
-        step.run(&mut npm)
-    })?;
+    packages::npm(steps, "npm clients", &paths.root.join("broker/tests/foreign"))?;
     for suite in suites {
         let mut inside = cluster.inside();
         inside.env("KUBECTL", programs::kubectl(paths)).env("AUDIT_LOG", cluster.audit_log());
