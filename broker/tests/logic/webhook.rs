@@ -144,6 +144,37 @@ async fn what_a_reply_asks_for_is_done_in_order() {
 }
 
 #[tokio::test]
+async fn a_reply_moves_clients_and_leaves_some_out() {
+    let receiver = Receiver::start(Answer::Json(json!({}))).await;
+    let broker = broker(&receiver, "", "").await;
+    let (mut ann, mut bob) = (broker.connect().await, broker.open().await);
+    let bob_id = bob.connect("").await["client"].clone();
+    ann.subscribe("news").await;
+    receiver.next([Answer::Json(json!({
+        "data": "done",
+        "publish": [
+            {"channel": "sport", "data": 1, "except": {"clients": [bob_id]}},
+            {"channel": "sport", "data": 2, "except": {"channels": ["news"]}},
+        ],
+        "unsubscribe": [{"in": "sport", "channel": "news"}],
+        "subscribe": [
+            {"in": "news", "channel": "sport"}, {"client": bob_id, "channel": "sport"},
+            {"client": bob_id, "channel": "news"}, {"user": "nobody", "channel": "sport"},
+        ],
+    }))]);
+    assert_eq!(ann.command(rpc(&json!("go"))).await, json!({"rpc": {"data": "done"}}));
+    let subscribed = |channel: &str| json!({"channel": channel, "subscribe": {}});
+    assert_eq!(ann.push().await, subscribed("sport"));
+    assert_eq!([bob.push().await, bob.push().await], ["sport", "news"].map(subscribed));
+    for client in [&mut ann, &mut bob] {
+        assert_eq!(client.push().await["unsubscribe"]["code"], 2000);
+    }
+    assert_eq!([ann.publication("sport").await, ann.publication("sport").await], [1, 2]);
+    assert_eq!(bob.publication("sport").await, 2);
+    assert_eq!((actions(&broker, "done").await, actions(&broker, "failed").await), (7, 0));
+}
+
+#[tokio::test]
 async fn a_module_that_sends_to_itself_does_not_wait_for_itself() {
     let receiver = Receiver::start(Answer::Json(json!({"data": 2}))).await;
     let broker = broker(&receiver, "", "mode: worker").await;

@@ -244,3 +244,15 @@ impl Endpoint {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_instance_of_an_earlier_version_answers_is_understood() {
+        let answers: Answers = serde_json::from_str(r#"{"answers":[{"a":1},null],"missing":2}"#).unwrap();
+        assert_eq!((answers.answers.len(), answers.missing, answers.cut), (2, 2, 0));
+        assert!(answers.clients.is_empty());
+    }
+}
