@@ -233,7 +233,10 @@ impl Listen {
                         let _ = ready.send(());
                     }
                 }
-                () = self.wake.notified(), if waiting.queue.len() < OUTSTANDING => {}
+                () = self.wake.notified(), if waiting.queue.len() < OUTSTANDING => {
+                    // Whoever else is about to run may want a channel too: one command is for all of them.
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }

@@ -135,9 +135,16 @@ impl Presence {
     ) -> Result<(), Failed> {
         for chunk in changed.chunks_mut(CHUNK) {
             chunk.sort_unstable();
-            let mut pipeline = Pipeline::new();
+            let (mut index, mut entries) = (Vec::new(), Vec::new());
             for members in chunk.chunk_by(|(one, _), (other, _)| one == other) {
-                self.write_channel(members, &mut pipeline);
+                self.write_channel(members, &mut index, &mut entries);
+            }
+            let mut pipeline = Pipeline::new();
+            if !index.is_empty() {
+                pipeline.cmd("HSET").arg(self.keys.channels(&self.address)).arg(index).ignore();
+            }
+            for command in entries {
+                pipeline.add_command(command).ignore();
             }
             if !pipeline.is_empty() {
                 commands.run::<()>(RedisCommand::Presence, &pipeline).await?;
@@ -146,8 +153,16 @@ impl Presence {
         Ok(())
     }
 
-    /// Adds the commands for changed members of one channel.
-    fn write_channel(&self, changed: &[(Channel, ClientId)], pipeline: &mut Pipeline) {
+    /// Adds the commands for changed members of one channel, and what is new for the index.
+    ///
+    /// The index is written before the first entry and removed after the last, so that whenever the instance dies, its
+    /// index leads to everything that it left.
+    fn write_channel(
+        &self,
+        changed: &[(Channel, ClientId)],
+        index: &mut Vec<(String, &'static str)>,
+        entries: &mut Vec<Cmd>,
+    ) {
         let Some((channel, _)) = changed.first() else { return };
         let key = self.keys.presence(channel);
         let (mut set, mut del) = (redis::cmd("HSET"), redis::cmd("HDEL"));
@@ -169,30 +184,19 @@ impl Presence {
                 }
             }
         }
-        // The index is written before the first entry and removed after the last, so that whenever the
-        // instance dies, its index leads to everything that it left.
         if let Some(local) = &mut local
             && here
             && local.indexed != Some(local.announced)
         {
             local.indexed = Some(local.announced);
             let announced = if local.announced { ANNOUNCED } else { SILENT };
-            pipeline
-                .cmd("HSET")
-                .arg(self.keys.channels(&self.address))
-                .arg(channel.as_str())
-                .arg(announced)
-                .ignore();
+            index.push((channel.as_str().to_owned(), announced));
         }
-        if here {
-            pipeline.add_command(set).ignore();
-        }
-        if gone {
-            pipeline.add_command(del).ignore();
-        }
+        entries.extend(here.then_some(set));
+        entries.extend(gone.then_some(del));
         if local.is_none_or(|local| local.members.is_empty()) {
             guard.remove(channel);
-            pipeline.add_command(self.unindexed(channel)).ignore();
+            entries.push(self.unindexed(channel));
         }
     }
 

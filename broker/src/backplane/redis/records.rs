@@ -1,5 +1,5 @@
-//! Writes the directory and the presence in the background: what changed while one batch is being written is
-//! the next batch.
+//! Writes the directory and the presence in the background: what changed while one batch is being written, and for a
+//! moment after that, is the next batch.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,6 +24,9 @@ use crate::{
 
 /// Changes that may wait. Past it they are forgotten, and everything is written anew instead.
 const CHANGES_LIMIT: usize = 200_000;
+
+/// How long after a batch what changes is gathered for the next. A change in quieter times is written at once.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// After the server has refused to store something (its memory may be full), how long until the next attempt.
 const REFUSED_PAUSE: Duration = Duration::from_secs(3);
@@ -131,7 +134,10 @@ impl Records {
         }
         loop {
             match self.write(commands).await {
-                Ok(()) => self.wake.notified().await,
+                Ok(()) => {
+                    sleep(GATHER).await;
+                    self.wake.notified().await;
+                }
                 Err(failed) if failed.is_refusal() => {
                     tracing::warn!(error = %failed, "Redis does not store the directory and presence; trying again");
                     sleep(REFUSED_PAUSE).await;
@@ -142,26 +148,22 @@ impl Records {
         }
     }
 
-    /// Writes until nothing is left to be written.
+    /// Writes what has changed since this was asked before.
     async fn write(&self, commands: &Commands) -> Result<(), Failed> {
-        loop {
-            let mut changes = {
-                let mut changes = self.changes.lock();
-                let taken = std::mem::take(&mut *changes);
-                changes.connected = taken.connected;
-                taken
-            };
-            if changes.everything {
-                self.wait_until_reaped(commands).await?;
-                self.directory.rewrite(commands).await?;
-                self.presence.rewrite(commands).await?;
-                self.announce_again(commands).await?;
-            } else if changes.clients.is_empty() && changes.members.is_empty() {
-                return Ok(());
-            }
-            self.directory.write(commands, &changes.clients).await?;
-            self.presence.write(commands, &mut changes.members).await?;
+        let mut changes = {
+            let mut changes = self.changes.lock();
+            let taken = std::mem::take(&mut *changes);
+            changes.connected = taken.connected;
+            taken
+        };
+        if changes.everything {
+            self.wait_until_reaped(commands).await?;
+            self.directory.rewrite(commands).await?;
+            self.presence.rewrite(commands).await?;
+            self.announce_again(commands).await?;
         }
+        self.directory.write(commands, &changes.clients).await?;
+        self.presence.write(commands, &mut changes.members).await
     }
 
     /// With the lease written, nobody begins to clean up after this instance; who has begun before is let finish.
