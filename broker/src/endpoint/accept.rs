@@ -5,6 +5,7 @@ use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, time::Duration}
 use axum::{Router, extract::Request};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -53,11 +54,11 @@ pub async fn serve(listener: TcpListener, router: Router, door: Option<Arc<Door>
         let stop = stop.clone();
         connections.spawn(async move { door.keep(stop).await });
     }
+    // Frames are written whole, so waiting for more to send would only add latency. Connections have it of the listener.
+    let _ = SockRef::from(&listener).set_tcp_nodelay(true);
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, source)) => {
-                // Frames are written whole, so waiting for more to send would only add latency.
-                let _ = stream.set_nodelay(true);
                 let (router, stop) = (router.clone(), stop.clone());
                 match &door {
                     Some(door) => {
