@@ -37,6 +37,10 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long the answers to the last commands of a client are waited for that will send no more.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// How long the answer to a connect waits for those to the subscribes that came with it. A backplane that is well has
+/// confirmed them before, and all leave with one call.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// How often a timer goes off that nothing is waited for with.
 const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -71,18 +75,16 @@ pub struct Connection<S, F, C = Session> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     Connect,
+    /// The first answers leave together.
+    FirstAnswers,
     NextPing,
     Pong,
     LastAnswers,
     Nothing,
 }
 
-enum Read {
-    All,
-    Broken,
-}
-
-enum Written {
+/// How reading or writing has ended.
+enum Done {
     All,
     Broken,
 }
@@ -102,6 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing> Connection<S, F> {
     /// Takes over a stream for a client that gives commands; `unread` is what it has sent so far.
     pub fn new(stream: S, framing: F, unread: &[u8], service: Arc<Service>) -> Self {
         let outbox = Arc::new(Outbox::new(service.settings.outbox_size));
+        outbox.gather();
         Self::holding(stream, framing, unread, Session::new(service, outbox.clone()), outbox)
     }
 }
@@ -152,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Connection<
     }
 
     /// Reads what is there, or as much of it as may be answered together. Ready when nothing more will come.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
         READ.with_borrow_mut(|buffer| {
             for _ in 0..READS {
                 if self.behind && self.take(&mut []) {
@@ -162,10 +165,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Connection<
                 let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read));
                 let bytes = read.filled_mut();
                 if outcome.is_err() {
-                    return Poll::Ready(Read::Broken);
+                    return Poll::Ready(Done::Broken);
                 }
                 if bytes.is_empty() {
-                    return Poll::Ready(Read::All);
+                    return Poll::Ready(Done::All);
                 }
                 if self.outbox.closing().is_none() && self.take(bytes) {
                     break;
@@ -247,8 +250,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Connection<
             self.arm();
         }
         if self.waiting == Waiting::Connect && self.session.is_connected() {
-            self.wait_for_next_ping(self.session.settings().ping_interval);
+            match self.outbox.is_held() {
+                true => self.wait(Waiting::FirstAnswers, GATHER),
+                false => self.answered(),
+            }
         }
+    }
+
+    /// What was sent with the connect is answered, or not soon.
+    fn answered(&mut self) {
+        self.outbox.let_go();
+        self.wait_for_next_ping(self.session.settings().ping_interval);
     }
 
     /// Ends the connection for what the client sent.
@@ -258,12 +270,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Connection<
     }
 
     /// Writes all that is there. Ready when nothing more will be written, or nothing more can.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
         loop {
             while self.written < self.unwritten.len() {
                 let rest = &self.unwritten[self.written..];
                 match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Written::Broken),
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Done::Broken),
                     Poll::Ready(Ok(written)) => self.written += written,
                     Poll::Pending => {
                         self.outbox.stall(cx);
@@ -274,19 +286,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Connection<
             // TLS holds back what the socket did not take at once, and nobody else would ask for it.
             match Pin::new(&mut self.stream).poll_flush(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Written::Broken),
+                Poll::Ready(Err(_)) => return Poll::Ready(Done::Broken),
                 Poll::Pending => {
                     self.outbox.stall(cx);
                     return Poll::Pending;
                 }
             }
             if self.phase == Phase::Closing {
-                return Poll::Ready(Written::All);
+                return Poll::Ready(Done::All);
             }
             self.written = 0;
             self.unwritten = Vec::new();
             match ready!(self.outbox.poll_next(cx)) {
-                Next::Write(bytes) => self.unwritten = bytes,
+                Next::Write(bytes) => {
+                    self.unwritten = bytes;
+                    if self.waiting == Waiting::FirstAnswers {
+                        self.answered();
+                    }
+                }
                 Next::Close(reason) => {
                     self.phase = Phase::Closing;
                     self.timer.as_mut().reset(Instant::now() + LINGER);
@@ -310,6 +327,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Connection<
             // It has said who it is, and a hook is asked.
             Waiting::Connect if self.session.is_asking() => self.wait(Waiting::Connect, CONNECT_WITHIN),
             Waiting::Connect => self.outbox.close(Disconnect::Stale),
+            Waiting::FirstAnswers => self.answered(),
             Waiting::NextPing => {
                 self.session.ping();
                 self.wait(Waiting::Pong, pong);
@@ -331,7 +349,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Future for 
         if !this.read_all
             && let Poll::Ready(read) = this.poll_read(cx)
         {
-            if !F::BARE || this.phase == Phase::Lingering || matches!(read, Read::Broken) {
+            if !F::BARE || this.phase == Phase::Lingering || matches!(read, Done::Broken) {
                 return Poll::Ready(());
             }
             this.read_all = true;
@@ -351,8 +369,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Framing, C: Conversation> Future for 
         if this.phase != Phase::Lingering {
             match this.poll_write(cx) {
                 Poll::Pending => {}
-                Poll::Ready(Written::Broken) => return Poll::Ready(()),
-                Poll::Ready(Written::All) => {
+                Poll::Ready(Done::Broken) => return Poll::Ready(()),
+                Poll::Ready(Done::All) => {
                     // Shutting the socket with unread bytes in it could destroy the last of what was written on
                     // its way, so the client's end is awaited for a moment.
                     let _ = Pin::new(&mut this.stream).poll_shutdown(cx);

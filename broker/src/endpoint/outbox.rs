@@ -23,6 +23,8 @@ struct State {
     buffer: Vec<u8>,
     /// Bytes that the writer took and has not told to be written yet: they count against the limit.
     writing: usize,
+    /// How many frames are still to come that leave together with what is there; `None` when nothing waits for others.
+    awaited: Option<u32>,
     writer: Option<Waker>,
     /// Whoever waits for the end beside the writer; most outboxes have nobody.
     watcher: Option<Waker>,
@@ -32,6 +34,9 @@ struct State {
     /// What the client is told instead of the reason's own words.
     farewell: Option<Box<Farewell>>,
 }
+
+/// With so much to write nothing waits for more.
+const GATHERED: usize = 4096;
 
 /// Why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +78,41 @@ impl Outbox {
                 return Err(Refused::Full);
             }
             state.buffer.extend_from_slice(frame);
-            if state.stalled { None } else { state.writer.take() }
+            state.awaited = state.awaited.map(|awaited| awaited.saturating_sub(1));
+            if state.stalled || state.is_held() { None } else { state.writer.take() }
         };
         // Woken outside the lock: the writer may run on another thread at once and want it.
         if let Some(waker) = waker {
             waker.wake();
         }
         Ok(())
+    }
+
+    /// From now on frames that are [expected](Self::expect) are waited for, so that they leave with what is there. The
+    /// owner of the connection has to [let go](Self::let_go) in time.
+    pub(super) fn gather(&self) {
+        self.state.lock().awaited = Some(0);
+    }
+
+    /// A frame will come soon.
+    pub(super) fn expect(&self) {
+        let mut state = self.state.lock();
+        state.awaited = state.awaited.map(|awaited| awaited + 1);
+    }
+
+    /// Whether what is there waits for frames that will come soon.
+    pub(super) fn is_held(&self) -> bool {
+        self.state.lock().is_held()
+    }
+
+    /// Nothing is waited for any more.
+    pub(super) fn let_go(&self) {
+        let writer = {
+            let mut state = self.state.lock();
+            state.awaited = None;
+            state.writer.take()
+        };
+        writer.into_iter().for_each(Waker::wake);
     }
 
     /// Asks for the connection to be closed, after what is queued has been written. The first reason stays.
@@ -164,7 +197,7 @@ impl Outbox {
         let mut state = self.state.lock();
         state.writing = 0;
         state.stalled = false;
-        if !state.buffer.is_empty() {
+        if !state.buffer.is_empty() && !state.is_held() {
             let bytes = std::mem::take(&mut state.buffer);
             state.writing = bytes.len();
             return Poll::Ready(Next::Write(bytes));
@@ -185,6 +218,12 @@ impl Outbox {
 }
 
 impl State {
+    fn is_held(&self) -> bool {
+        self.awaited.is_some_and(|awaited| awaited > 0)
+            && self.buffer.len() < GATHERED
+            && self.closing.is_none()
+    }
+
     fn wake(&mut self, cx: &Context<'_>) {
         if !self.writer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.writer = Some(cx.waker().clone());
@@ -210,6 +249,43 @@ mod tests {
         assert_eq!(next(&outbox), Poll::Ready(Next::Write(b"one two".to_vec())));
         assert_eq!(next(&outbox), Poll::Pending);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_is_expected_leaves_with_what_is_there() {
+        let outbox = Outbox::new(10_000);
+        outbox.expect();
+        outbox.push(b"0").unwrap();
+        assert_eq!(next(&outbox), Poll::Ready(Next::Write(b"0".to_vec())), "nobody gathers");
+        outbox.gather();
+        outbox.push(b"1").unwrap();
+        outbox.expect();
+        assert_eq!(next(&outbox), Poll::Pending);
+        outbox.push(b"2").unwrap();
+        assert_eq!(next(&outbox), Poll::Ready(Next::Write(b"12".to_vec())));
+        outbox.expect();
+        outbox.push(b"3").unwrap();
+        outbox.expect();
+        outbox.expect();
+        outbox.push(b"4").unwrap();
+        assert_eq!(next(&outbox), Poll::Pending, "another one is to come");
+        outbox.let_go();
+        assert_eq!(next(&outbox), Poll::Ready(Next::Write(b"34".to_vec())));
+    }
+
+    #[test]
+    fn what_is_much_or_the_last_waits_for_nothing() {
+        let outbox = Outbox::new(10_000);
+        outbox.gather();
+        outbox.expect();
+        outbox.expect();
+        outbox.push(&[b'.'; GATHERED]).unwrap();
+        assert!(matches!(next(&outbox), Poll::Ready(Next::Write(_))));
+        outbox.expect();
+        outbox.push(b"bye").unwrap();
+        assert_eq!(next(&outbox), Poll::Pending);
+        outbox.close(Disconnect::Shutdown);
+        assert_eq!(next(&outbox), Poll::Ready(Next::Write(b"bye".to_vec())));
     }
 
     #[test]

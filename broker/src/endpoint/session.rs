@@ -309,6 +309,7 @@ impl Session {
             // Half of what a reply may be: what comes right behind it has to have room too.
             room: outbox.limit().min(service.settings.reply_size) / 2,
         });
+        outbox.expect();
         self.gateway().subscribe(client, channel, token, info, recover, move |outcome| match outcome {
             Ok(arrival) => {
                 let reply = Reply::Subscribe { ttl: ttl(expires_at), arrival: arrival.as_deref() };

@@ -232,3 +232,36 @@ async fn who_asks_and_leaves_before_the_confirmation_is_answered() {
     held.confirm();
     assert_eq!(lab.gateway.hub.channels.len(), 0);
 }
+
+/// A client that has sent a connect and a subscribe in one message, when the backplane has been asked.
+async fn subscribing_at_once(lab: &Lab, held: &Held) -> Client<DuplexStream> {
+    let (mut client, _) = lab.open(1 << 20);
+    let connect = json!({"id": 1, "connect": {}});
+    client.send(&format!("{connect}\n{}", json!({"id": 2, "subscribe": {"channel": "room"}}))).await;
+    // Time stands still as long as somebody has something to do.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(held.acks.lock().len(), 1, "the backplane is asked");
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_connect_leaves_with_that_to_its_subscribe() {
+    let (lab, held) = lab(OPEN).await;
+    let mut client = subscribing_at_once(&lab, &held).await;
+    assert!(client.line().now_or_never().is_none(), "the answer to the connect waits");
+    held.confirm();
+    assert_eq!(client.line().await["id"], 1);
+    assert_eq!(client.line().now_or_never().unwrap(), json!({"id": 2, "subscribe": {}}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_is_answered_though_the_backplane_does_not_confirm() {
+    let (lab, held) = lab(OPEN).await;
+    let mut client = subscribing_at_once(&lab, &held).await;
+    assert_eq!(client.line().await["id"], 1);
+    assert!(client.unasked().await.is_empty(), "what comes later waits for nothing");
+    held.confirm();
+    assert_eq!(client.line().await["id"], 2);
+}
