@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 use futures_util::future::BoxFuture;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -85,7 +85,7 @@ async fn upgrade(
         let Ok(upgraded) = upgrade.await else { return };
         // This is the socket itself: reading and writing it needs no buffer between.
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => connection(parts.io.into_inner(), &parts.read_buf, service).await,
+            Ok(parts) => take_over(parts, service).await,
             Err(upgraded) => serve_other(upgraded, service).await,
         }
     });
@@ -98,6 +98,15 @@ async fn upgrade(
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     response
+}
+
+/// A connection on the stream that an upgrade has handed over.
+fn take_over<S>(parts: Parts<TokioIo<S>>, service: Arc<Service>) -> Connection<S, Frames, Talk>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // The buffer of the handshake would otherwise be kept as long as the connection.
+    connection(parts.io.into_inner(), &parts.read_buf, service)
 }
 
 /// A connection on a stream whose handshake is done; `unread` is what the client has sent behind it.
@@ -113,7 +122,7 @@ where
 /// Serves a connection that is more than a socket. It is boxed, so that a socket needs no room for it.
 fn serve_other(upgraded: Upgraded, service: Arc<Service>) -> BoxFuture<'static, ()> {
     match upgraded.downcast::<TokioIo<TlsStream>>() {
-        Ok(parts) => Box::pin(connection(parts.io.into_inner(), &parts.read_buf, service)),
+        Ok(parts) => Box::pin(take_over(parts, service)),
         Err(upgraded) => Box::pin(connection(TokioIo::new(upgraded), &[], service)),
     }
 }

@@ -8,9 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::future::{BoxFuture, FutureExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tungstenite::handshake::derive_accept_key;
 
 use super::{Endpoint, keeper, relay::Relay, request::Fault, session::Session, socket::Socket};
@@ -61,9 +64,19 @@ async fn serve(upgrade: OnUpgrade, session: Arc<Session>, keeper: Option<BoxFutu
     };
     // This is the socket itself: reading and writing it needs no buffer between.
     match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => Socket::new(parts.io.into_inner(), &parts.read_buf, session, keeper).await,
+        Ok(parts) => take_over(parts, session, keeper).await,
         Err(upgraded) => serve_other(upgraded, session, keeper).await,
     }
+}
+
+/// A WebSocket on the stream that an upgrade has handed over.
+fn take_over<S: AsyncRead + AsyncWrite + Unpin>(
+    parts: Parts<TokioIo<S>>,
+    session: Arc<Session>,
+    keeper: Option<BoxFuture<'static, ()>>,
+) -> Socket<S> {
+    // The buffer of the handshake would otherwise be kept as long as the connection.
+    Socket::new(parts.io.into_inner(), &parts.read_buf, session, keeper)
 }
 
 /// Serves a connection that is more than a socket. It is boxed, so that a socket needs no room for it.
@@ -73,7 +86,7 @@ fn serve_other(
     keeper: Option<BoxFuture<'static, ()>>,
 ) -> BoxFuture<'static, ()> {
     match upgraded.downcast::<TokioIo<TlsStream>>() {
-        Ok(parts) => Socket::new(parts.io.into_inner(), &parts.read_buf, session, keeper).boxed(),
+        Ok(parts) => take_over(parts, session, keeper).boxed(),
         Err(upgraded) => Socket::new(TokioIo::new(upgraded), &[], session, keeper).boxed(),
     }
 }
