@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
@@ -55,8 +54,6 @@ pub(super) struct Socket<S> {
     stream: S,
     frames: Frames,
     session: Arc<Session>,
-    /// What keeps the connection, unless something else does.
-    keeper: Option<BoxFuture<'static, ()>>,
     /// The beginning of a message that is not complete yet.
     unread: Vec<u8>,
     /// There are complete messages in `unread`.
@@ -73,8 +70,9 @@ pub(super) struct Socket<S> {
     is_refused: bool,
 }
 
+/// How far a WebSocket is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// The connection may move here.
     Probing,
     Open,
@@ -85,20 +83,12 @@ enum Phase {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// A connection that begins here, and what keeps it; or, without that, one that may move here. `unread` is what the
-    /// client has sent so far.
-    pub(super) fn new(
-        stream: S,
-        unread: &[u8],
-        session: Arc<Session>,
-        keeper: Option<BoxFuture<'static, ()>>,
-    ) -> Self {
-        let phase = if keeper.is_some() { Phase::Open } else { Phase::Probing };
+    /// A connection that begins here, or one that may move here. `unread` is what the client has sent so far.
+    pub(super) fn new(stream: S, unread: &[u8], session: Arc<Session>, phase: Phase) -> Self {
         let mut socket = Self {
             stream,
             frames: Frames::default(),
             session,
-            keeper,
             unread: Vec::new(),
             behind: false,
             pending: None,
@@ -319,11 +309,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Socket<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if let Some(keeper) = &mut this.keeper
-            && keeper.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(());
-        }
         this.settle(cx);
         if this.pending.is_none() {
             if this.poll_read(cx).is_ready() || this.is_refused {
@@ -352,13 +337,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Socket<S> {
 
 impl<S> Drop for Socket<S> {
     fn drop(&mut self) {
-        match self.phase {
-            // It stays where it is.
-            Phase::Probing => self.session.stays(),
-            _ => {
-                self.session.outbox.close(Disconnect::Gone);
-                self.session.told.notify_one();
-            }
+        lost(&self.session, self.phase);
+    }
+}
+
+/// A WebSocket that was so far is there no more.
+pub(super) fn lost(session: &Session, phase: Phase) {
+    match phase {
+        // The connection stays where it is.
+        Phase::Probing => session.stays(),
+        _ => {
+            session.outbox.close(Disconnect::Gone);
+            session.told.notify_one();
         }
     }
 }

@@ -16,7 +16,13 @@ use tokio::{
 };
 use tungstenite::handshake::derive_accept_key;
 
-use super::{Endpoint, keeper, relay::Relay, request::Fault, session::Session, socket::Socket};
+use super::{
+    Endpoint, keeper,
+    relay::Relay,
+    request::Fault,
+    session::Session,
+    socket::{Phase, Socket, lost},
+};
 use crate::{
     config::Transport,
     endpoint::accept::{Peer, TlsStream},
@@ -27,7 +33,8 @@ use crate::{
 pub(super) fn begin(endpoint: &Arc<Endpoint>, peer: Peer, mut request: Request) -> Result<Response, Fault> {
     let (accept, upgrade) = check(&mut request)?;
     let (session, kept) = Session::begin(endpoint, peer, Transport::Websocket)?;
-    tokio::spawn(serve(upgrade, session, Some(keeper::keep(kept).boxed())));
+    tokio::spawn(keeper::keep(kept));
+    tokio::spawn(serve(upgrade, session, Phase::Open));
     Ok(switching(accept))
 }
 
@@ -35,7 +42,7 @@ pub(super) fn begin(endpoint: &Arc<Endpoint>, peer: Peer, mut request: Request) 
 pub(super) fn go_on(session: Arc<Session>, mut request: Request) -> Result<Response, Fault> {
     let (accept, upgrade) = check(&mut request)?;
     session.may_move()?;
-    tokio::spawn(serve(upgrade, session, None));
+    tokio::spawn(serve(upgrade, session, Phase::Probing));
     Ok(switching(accept))
 }
 
@@ -57,15 +64,12 @@ pub(super) async fn go_on_elsewhere(
     Ok(switching(accept))
 }
 
-async fn serve(upgrade: OnUpgrade, session: Arc<Session>, keeper: Option<BoxFuture<'static, ()>>) {
-    let Ok(upgraded) = upgrade.await else {
-        session.stays();
-        return;
-    };
+async fn serve(upgrade: OnUpgrade, session: Arc<Session>, phase: Phase) {
+    let Ok(upgraded) = upgrade.await else { return lost(&session, phase) };
     // This is the socket itself: reading and writing it needs no buffer between.
     match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => take_over(parts, session, keeper).await,
-        Err(upgraded) => serve_other(upgraded, session, keeper).await,
+        Ok(parts) => take_over(parts, session, phase).await,
+        Err(upgraded) => serve_other(upgraded, session, phase).await,
     }
 }
 
@@ -73,21 +77,17 @@ async fn serve(upgrade: OnUpgrade, session: Arc<Session>, keeper: Option<BoxFutu
 fn take_over<S: AsyncRead + AsyncWrite + Unpin>(
     parts: Parts<TokioIo<S>>,
     session: Arc<Session>,
-    keeper: Option<BoxFuture<'static, ()>>,
+    phase: Phase,
 ) -> Socket<S> {
     // The buffer of the handshake would otherwise be kept as long as the connection.
-    Socket::new(parts.io.into_inner(), &parts.read_buf, session, keeper)
+    Socket::new(parts.io.into_inner(), &parts.read_buf, session, phase)
 }
 
 /// Serves a connection that is more than a socket. It is boxed, so that a socket needs no room for it.
-fn serve_other(
-    upgraded: Upgraded,
-    session: Arc<Session>,
-    keeper: Option<BoxFuture<'static, ()>>,
-) -> BoxFuture<'static, ()> {
+fn serve_other(upgraded: Upgraded, session: Arc<Session>, phase: Phase) -> BoxFuture<'static, ()> {
     match upgraded.downcast::<TokioIo<TlsStream>>() {
-        Ok(parts) => take_over(parts, session, keeper).boxed(),
-        Err(upgraded) => Socket::new(TokioIo::new(upgraded), &[], session, keeper).boxed(),
+        Ok(parts) => take_over(parts, session, phase).boxed(),
+        Err(upgraded) => Socket::new(TokioIo::new(upgraded), &[], session, phase).boxed(),
     }
 }
 
