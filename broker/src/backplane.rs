@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod ack;
+pub mod departures;
 pub mod envelope;
 #[cfg(any(test, switchboard_fuzz))]
 pub(crate) mod fuzz;
@@ -23,7 +24,10 @@ pub mod history;
 pub mod memory;
 pub mod redis;
 
+use departures::Untold;
+
 pub use ack::{Ack, Taken};
+pub use departures::{Departing, Departures};
 pub use envelope::{Envelope, Excluded, Publication};
 pub use history::{Filter, Keep, Kept, Past, Position, StreamEpoch};
 
@@ -313,6 +317,12 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// The members of a channel on all living instances.
     fn presence<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Vec<Member>, Unavailable>>;
+
+    /// Who is in which room and who has gone, where that is told. On a backplane that does not keep it nobody is told who has
+    /// gone.
+    fn departing(&self) -> &dyn Departing {
+        &Untold
+    }
 
     /// The living instances, this one among them. An error when there were others and they cannot be asked for now.
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>>;

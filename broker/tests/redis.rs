@@ -4,6 +4,7 @@ mod admin_page;
 mod boards;
 mod clients;
 mod demo_pages;
+mod departures;
 mod faults;
 mod history;
 mod listening;

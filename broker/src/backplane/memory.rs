@@ -5,16 +5,18 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use parking_lot::RwLock;
 
 use super::{
-    Ack, Audience, Backplane, Envelope, Filter, Health, InstanceRecord, Keep, Located, Member, Past,
-    Publication, StartError, Unavailable,
+    Ack, Audience, Backplane, Departing, Departures, Envelope, Filter, Health, InstanceRecord, Keep, Located,
+    Member, Past, Publication, StartError, Unavailable,
 };
 use crate::{
+    clock::now_ms,
     cluster::Inbound,
     message::{Address, Channel, ClientId},
     metrics::Origin,
@@ -33,6 +35,8 @@ pub struct Memory {
     roles: RwLock<BTreeMap<String, Address>>,
     /// Who is in which channel; like everything here, it ends with the process.
     presence: RwLock<BTreeMap<Channel, BTreeMap<ClientId, Member>>>,
+    /// Who has gone from which room.
+    departures: Departures,
     /// What is kept of channels with history.
     streams: Streams,
 }
@@ -42,12 +46,14 @@ pub struct Memory {
 pub struct MemoryBackplane {
     memory: Arc<Memory>,
     own: OnceLock<Arc<Inbound>>,
+    /// How long after a departure from a room others are told.
+    graces: RwLock<BTreeMap<Channel, Duration>>,
 }
 
 impl MemoryBackplane {
     /// Joins the instances that share this memory.
     pub fn joining(memory: Arc<Memory>) -> Self {
-        Self { memory, own: OnceLock::new() }
+        Self { memory, ..Self::default() }
     }
 
     fn address(&self) -> Option<&Address> {
@@ -187,6 +193,10 @@ impl Backplane for MemoryBackplane {
         ready(Ok(members.unwrap_or_default())).boxed()
     }
 
+    fn departing(&self) -> &dyn Departing {
+        self
+    }
+
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>> {
         ready(Ok(self.memory.instances.read().iter().map(|instance| instance.hub.record()).collect())).boxed()
     }
@@ -209,5 +219,40 @@ impl Backplane for MemoryBackplane {
             self.memory.roles.write().retain(|_, holder| holder != own);
         }
         ready(()).boxed()
+    }
+}
+
+impl Departing for MemoryBackplane {
+    fn watch(&self, room: &Channel, grace: Duration) {
+        self.graces.write().insert(room.clone(), grace);
+    }
+
+    fn arrive<'a>(&'a self, room: &'a Channel, user: &'a str) -> BoxFuture<'a, bool> {
+        ready(self.memory.departures.arrive(room, user)).boxed()
+    }
+
+    fn depart<'a>(&'a self, room: &'a Channel, user: &'a str) -> BoxFuture<'a, ()> {
+        if let Some(grace) = self.graces.read().get(room) {
+            let now = now_ms();
+            self.memory.departures.depart(room, user, now, now + grace.as_millis() as u64);
+        }
+        ready(()).boxed()
+    }
+
+    fn take(&self) -> BoxFuture<'_, Vec<(Channel, String)>> {
+        ready(self.memory.departures.take(now_ms())).boxed()
+    }
+
+    fn stay<'a>(&'a self, room: &'a Channel, user: &'a str) -> BoxFuture<'a, ()> {
+        self.memory.departures.stay(room, user);
+        ready(()).boxed()
+    }
+
+    fn last_seen<'a>(
+        &'a self,
+        room: &'a Channel,
+        users: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<u64>>, Unavailable>> {
+        ready(Ok(self.memory.departures.last_seen(room, users))).boxed()
     }
 }

@@ -12,6 +12,7 @@
 //! | [`directory`]: a hash for each instance | its clients |
 //! | [`presence`]: a hash for each channel, an index for each instance | who is in a channel |
 //! | [`streams`]: a stream for each channel with history, and a hash that says where it ends | what was published |
+//! | [`departures`]: two sorted sets for each room whose departures are told | who has gone, and when |
 //! | [`roles`]: a lease for each | which instance does what one of them does |
 //!
 //! When an instance dies, another one removes what it left ([`reaper`]).
@@ -28,8 +29,8 @@ use rustls::RootCertStore;
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
-    Ack, Audience, Backplane, Envelope, Filter, Health, Hear, InstanceRecord, Keep, Located, Member, Past,
-    Publication, StartError, Unavailable,
+    Ack, Audience, Backplane, Departing, Envelope, Filter, Health, Hear, InstanceRecord, Keep, Located,
+    Member, Past, Publication, StartError, Unavailable,
 };
 use crate::{
     cluster::Inbound,
@@ -41,6 +42,7 @@ use crate::{
 mod bus;
 mod commands;
 mod connect;
+mod departures;
 mod directory;
 mod foreign;
 mod keys;
@@ -61,6 +63,7 @@ mod wire;
 #[cfg(any(test, switchboard_fuzz))]
 pub(crate) use resp::fuzz;
 
+use departures::Rooms;
 use foreign::Foreign;
 use supervise::Core;
 
@@ -81,6 +84,8 @@ pub struct RedisBackplane {
     core: OnceLock<Arc<Core>>,
     /// Who hears what other programs publish, until the start.
     foreign: Mutex<Foreign>,
+    /// The rooms whose departures are told, until the start.
+    rooms: Mutex<Rooms>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -92,6 +97,7 @@ impl RedisBackplane {
             roots: None,
             core: OnceLock::new(),
             foreign: Mutex::default(),
+            rooms: Mutex::default(),
             supervisor: Mutex::default(),
         }
     }
@@ -110,7 +116,8 @@ impl RedisBackplane {
         let host = server.place();
         let keys = keys::Keys::new(&self.config.prefix);
         let foreign = std::mem::take(&mut *self.foreign.lock());
-        let core = Arc::new(Core::new(inbound, server, keys, foreign, self.config.required));
+        let rooms = std::mem::take(&mut *self.rooms.lock());
+        let core = Arc::new(Core::new(inbound, server, keys, foreign, rooms, self.config.required));
         if self.core.set(core.clone()).is_err() {
             return Err(StartError(format!("the backplane at {place} is started already")));
         }
@@ -311,6 +318,10 @@ impl Backplane for RedisBackplane {
             Ok(members)
         }
         .boxed()
+    }
+
+    fn departing(&self) -> &dyn Departing {
+        self
     }
 
     fn instances(&self) -> BoxFuture<'_, Result<Vec<InstanceRecord>, Unavailable>> {

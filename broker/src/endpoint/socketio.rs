@@ -113,7 +113,7 @@ impl Namespace {
 impl Endpoint {
     /// An endpoint whose clients take their places from `admission`, and whose connections are counted by
     /// `connections`, so that a drain can wait for them. What other instances ask about its connections it answers. To be made before the
-    /// backplane starts, so that it hears emitters.
+    /// backplane starts, so that it hears emitters and of departures.
     pub fn new(
         gateway: Arc<Gateway>,
         settings: Settings,
@@ -147,6 +147,7 @@ impl Endpoint {
         endpoint.gateway.hub.serve_sockets(Arc::downgrade(&sockets));
         endpoint.hear_emitters();
         endpoint.watch_whether_alone();
+        endpoint.watch_departures();
         endpoint
     }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rustix::process::Signal;
 use serde_json::json;
 use switchboard::backplane::memory::Memory;
 use tokio::net::{TcpListener, TcpStream};
@@ -18,6 +19,7 @@ use crate::{
     redis::server::Server,
     support::{
         Broker, eventually,
+        program::Program,
         token::{SECRET, token},
         within,
     },
@@ -170,7 +172,7 @@ async fn a_client_by_requests_comes_back_when_its_instance_drains() {
 async fn a_chat_runs_on_its_profile() {
     let memory = Arc::new(Memory::default());
     let yaml = |id| {
-        let profile = yaml("").replace("enabled: true,", "enabled: true, profile: chat,");
+        let profile = yaml("").replace("enabled: true,", "enabled: true, profile: chat, offline_after: 3s,");
         format!("{profile}instance: {{id: {id}}}\n")
     };
     let brokers =
@@ -188,4 +190,39 @@ async fn a_backend_does_with_clients_of_two_instances_what_a_server_of_socketio_
     for way in ["websocket", "polling"] {
         Script::start("socketio_backend.mjs", &[&a, &b, "key-of-the-tests", way]).await.succeeds().await;
     }
+}
+
+/// Two of three instances look on while the third one is sent this signal, and has users who come back elsewhere or do not.
+async fn goes(signal: Signal) {
+    let server = Server::start().await;
+    let chat = yaml("").replace("enabled: true,", "enabled: true, profile: chat, offline_after: 2s,");
+    let settings =
+        |id| format!("{chat}instance: {{id: {id}}}\nredis: {{url: \"redis://127.0.0.1:{}\"}}\n", server.port);
+    let [b, c] = [Broker::start(&settings("chat-1")).await, Broker::start(&settings("chat-2")).await];
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("broker.yaml");
+    std::fs::write(&file, settings("chat-0")).unwrap();
+    let program = Program::start(&["--config", file.to_str().unwrap()], &[]);
+    let (address, _) = program.addresses().await;
+    for broker in [&b, &c] {
+        eventually("all hear each other", async || broker.metric("redis_peers", &[]).await == 2).await;
+    }
+    let mut arguments: Vec<_> =
+        [address, b.client_address, c.client_address].map(|at| format!("http://{at}")).into();
+    arguments.extend(["ann", "bob", "cid", "dan", "eve"].map(|user| token(&json!({"sub": user}))));
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let mut script = Script::start("socketio_gone.mjs", &arguments).await;
+    script.says("ready").await;
+    program.signal(signal);
+    script.succeeds().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_of_an_instance_that_dies_are_told_gone_once_unless_they_come_back() {
+    goes(Signal::KILL).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_of_an_instance_that_drains_are_told_gone_once_unless_they_come_back() {
+    goes(Signal::TERM).await;
 }

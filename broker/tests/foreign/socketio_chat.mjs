@@ -47,8 +47,23 @@ for (let count = 3; count > 2;) {
 }
 assert.equal(offline, 0);
 const goes = next(ann, 'userOffline');
+// The page is loaded again: he was never away.
 tab.disconnect();
+const again = await connected(urlA, 'websocket', { auth: { token: tokenB } });
+const of = async (...userIds) => (await answer(ann, 'getLastSeen', { userIds })).users;
+assert.deepEqual(await of('bob', 'ann'), [{ userId: 'bob', online: true }, { userId: 'ann', online: true }]);
+again.disconnect();
 const { userId: gone, lastSeen } = await goes;
 assert.equal(gone, 'bob');
 assert.ok(lastSeen >= timestamp);
+assert.equal(offline, 1);
+assert.deepEqual(await of('bob', 'nobody'), [
+  { userId: 'bob', online: false, lastSeen },
+  { userId: 'nobody', online: false },
+]);
+assert.equal((await answer(ann, 'getLastSeen', { userIds: 7 })).code, 107);
+
+// Who is nobody is told of nobody.
+const anonymous = await connected(urlA, 'websocket');
+assert.equal((await answer(anonymous, 'getLastSeen', { userIds: ['bob'] })).code, 103);
 process.exit(0);

@@ -5,7 +5,7 @@ use switchboard::backplane::Backplane;
 use super::{Node, Server, channel, eventually, within};
 
 /// Takes the instance's lease away, as if it had run out, and lets whoever comes next look for the dead.
-async fn let_lease_run_out(server: &Server, node: &Node) {
+pub(super) async fn let_lease_run_out(server: &Server, node: &Node) {
     server.ask::<()>(&format!("DEL {} switchboard:sweep", lease_of(node))).await;
 }
 

@@ -37,6 +37,17 @@ impl Keys {
         format!("{}{channel}}}:presence", self.channel)
     }
 
+    /// A sorted set of users by when others are to be told that they have gone from the channel; infinite while they are
+    /// there.
+    pub(super) fn departures(&self, channel: &Channel) -> String {
+        format!("{}{channel}}}:departures", self.channel)
+    }
+
+    /// A sorted set of the users who have gone from the channel, by when they were last seen.
+    pub(super) fn last_seen(&self, channel: &Channel) -> String {
+        format!("{}{channel}}}:last_seen", self.channel)
+    }
+
     /// Where the channel's stream ends: a hash of its epoch and the number of its last message.
     pub(super) fn write_position(&self, channel: &Channel, out: &mut Vec<u8>) {
         self.write_channel(channel, out);

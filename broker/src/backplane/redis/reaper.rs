@@ -16,12 +16,14 @@ use super::{
     bus::Bus,
     commands::{Commands, Failed},
     connect::Failure,
+    departures::Departures,
     keys::Keys,
     lease::{LEASE, Lease, RENEW},
     presence::{Entry, Index, Indexed, entries_of},
 };
 use crate::{
     backplane::{Ack, Envelope},
+    clock::now_ms,
     hub::Hub,
     metrics::{Origin, RedisCommand},
 };
@@ -38,12 +40,13 @@ pub(super) struct Reaper {
     bus: Arc<Bus>,
     keys: Keys,
     address: String,
+    departures: Arc<Departures>,
 }
 
 impl Reaper {
-    pub(super) fn new(hub: Arc<Hub>, bus: Arc<Bus>, keys: Keys) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, bus: Arc<Bus>, keys: Keys, departures: Arc<Departures>) -> Self {
         let address = hub.address.to_string();
-        Self { hub, bus, keys, address }
+        Self { hub, bus, keys, address, departures }
     }
 
     /// Looks for the dead until the connection is lost. When Redis stood still for all, or was away, every lease
@@ -91,14 +94,17 @@ impl Reaper {
         // claim to end, so either it is seen here, or it writes its records after they were removed.
         let mut pipeline = Pipeline::new();
         pipeline.cmd("EXISTS").arg(self.keys.lease(dead));
-        let (alive,): (bool,) = commands.run(RedisCommand::Lease, &pipeline).await?;
+        pipeline.cmd("ZSCORE").arg(self.keys.instances()).arg(dead);
+        let (alive, renewed): (bool, Option<f64>) = commands.run(RedisCommand::Lease, &pipeline).await?;
         if !alive {
             // Before anything is announced, so that whatever happens meanwhile the mark is there.
             let mut pipeline = Pipeline::new();
             let mark = self.keys.reaped(dead);
             pipeline.cmd("SET").arg(mark).arg(&self.address).arg("PX").arg(MARK.as_millis() as u64).ignore();
             commands.run::<()>(RedisCommand::Lease, &pipeline).await?;
-            let members = self.clean(commands, dead, true).await?;
+            // Its clients were last seen when it was.
+            let seen = renewed.map_or_else(now_ms, |renewed| renewed as u64);
+            let members = self.clean(commands, dead, Some(seen)).await?;
             tracing::info!(instance = dead, members, "cleaned up after an instance that died");
             // If it comes back now, it announces its members when the claim has ended: after these words.
             let _ = self.bus.flush().await;
@@ -110,7 +116,7 @@ impl Reaper {
 
     /// Takes this instance out of everything: it leaves.
     pub(super) async fn release(&self, commands: &Commands) -> Result<(), Failed> {
-        self.clean(commands, &self.address, false).await?;
+        self.clean(commands, &self.address, None).await?;
         let own = &self.hub.address;
         let latest = self.keys.latest(own.instance.as_str());
         let mut pipeline = Pipeline::new();
@@ -126,8 +132,9 @@ impl Reaper {
         Ok(())
     }
 
-    /// Removes what an instance has left, and says how many members of channels it had.
-    async fn clean(&self, commands: &Commands, address: &str, announce: bool) -> Result<usize, Failed> {
+    /// Removes what an instance has left, and says how many members of channels it had. Of one that has died, `died` says
+    /// when it was last alive, in milliseconds since 1970: the leaves of its members are announced.
+    async fn clean(&self, commands: &Commands, address: &str, died: Option<u64>) -> Result<usize, Failed> {
         let started = Instant::now();
         let mut pipeline = Pipeline::new();
         pipeline.cmd("UNLINK").arg(self.keys.clients(address)).ignore();
@@ -139,9 +146,12 @@ impl Reaper {
             let mut pipeline = Pipeline::new();
             for (indexed, entries) in &left {
                 members += entries.len();
-                if announce && indexed.announced {
+                if died.is_some() && indexed.announced {
                     self.announce(indexed, entries);
                 }
+                // Before they are removed, so that whatever happens meanwhile nobody is forgotten.
+                let seen = died.unwrap_or_else(now_ms);
+                self.departures.write_left(&indexed.channel, entries, seen, &mut pipeline);
                 if !entries.is_empty() {
                     let fields: Vec<_> = entries.iter().map(|entry| &entry.field[..]).collect();
                     pipeline.cmd("HDEL").arg(self.keys.presence(&indexed.channel)).arg(fields).ignore();

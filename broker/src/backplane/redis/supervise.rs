@@ -21,6 +21,7 @@ use super::{
     bus::Bus,
     commands::Commands,
     connect::{Failure, Server},
+    departures::{Departures, Rooms},
     foreign::Foreign,
     keys::Keys,
     lease::Lease,
@@ -58,6 +59,7 @@ pub(super) struct Core {
     pub(super) probe: Arc<Probe>,
     pub(super) peers: Arc<Peers>,
     pub(super) foreign: Arc<Foreign>,
+    pub(super) departures: Arc<Departures>,
     pub(super) state: Mutex<State>,
     pub(super) stop: CancellationToken,
 }
@@ -81,21 +83,24 @@ impl Core {
         server: Server,
         keys: Keys,
         foreign: Foreign,
+        rooms: Rooms,
         required: bool,
     ) -> Self {
         let hub = inbound.hub.clone();
         let address = hub.address.to_string();
         let metrics = hub.metrics.clone();
         let bus = Arc::new(Bus::new(&hub.address, keys.clone(), metrics.clone()));
+        let departures = Arc::new(Departures::new(keys.clone(), rooms));
         let probe = Arc::new(Probe::new(keys.probe(&address), metrics.clone()));
         Self {
             listen: Arc::new(Listen::new(keys.clone(), metrics.clone())),
             records: Arc::new(Records::new(hub.clone(), bus.clone(), keys.clone())),
             lease: Arc::new(Lease::new(hub.clone(), keys.clone(), probe.clone())),
-            reaper: Arc::new(Reaper::new(hub.clone(), bus.clone(), keys.clone())),
+            reaper: Arc::new(Reaper::new(hub.clone(), bus.clone(), keys.clone(), departures.clone())),
             probe,
             peers: Arc::new(Peers::new(&address, keys.clone(), metrics)),
             foreign: Arc::new(foreign),
+            departures,
             state: Mutex::default(),
             stop: CancellationToken::new(),
             hub,

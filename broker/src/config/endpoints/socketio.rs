@@ -50,6 +50,8 @@ pub struct Socketio {
     pub events: Vec<EventRule>,
     /// A ready set of rules, beside which those of `events` stand.
     pub profile: Option<Profile>,
+    /// How long users of the profile may be away before the others are told that they have gone.
+    pub offline_after: Period,
     /// Whether other programs may emit to the clients through Redis.
     pub emitter: Emitter,
 }
@@ -105,6 +107,7 @@ impl Default for Socketio {
             ack_timeout: Period::from_secs(5),
             events: Vec::new(),
             profile: None,
+            offline_after: Period::from_secs(5),
             emitter: Emitter::default(),
         }
     }

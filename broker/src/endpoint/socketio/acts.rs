@@ -61,7 +61,7 @@ impl Session {
             Act::Join => ClientCommand::Subscribe,
             Act::Leave => ClientCommand::Unsubscribe,
             Act::Publish | Act::Forward | Act::Ask => ClientCommand::Publish,
-            Act::Presence => ClientCommand::Presence,
+            Act::Presence | Act::LastSeen => ClientCommand::Presence,
             Act::Call => ClientCommand::Rpc,
         });
         if rule.act == Act::Call {
@@ -89,6 +89,10 @@ impl Session {
             }
             Act::Presence => {
                 self.presence(&joined, &channel, reply);
+                None
+            }
+            Act::LastSeen => {
+                self.last_seen(&joined, &channel, &event, reply);
                 None
             }
             Act::Publish => {

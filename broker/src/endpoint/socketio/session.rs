@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The connection of a client, and its namespace.
-type OfClient = (Arc<Session>, Arc<Namespace>);
+pub(super) type OfClient = (Arc<Session>, Arc<Namespace>);
 
 /// The connections of this instance.
 #[derive(Default)]
@@ -280,11 +280,11 @@ impl Session {
     /// A client of it has gone, for this reason.
     pub(super) fn part(&self, joined: &Joined, reason: Disconnect) {
         let client = &joined.client;
-        self.endpoint.sessions.by_client.lock().remove(&client.id);
+        let of_client = self.endpoint.sessions.by_client.lock().remove(&client.id);
         self.endpoint.metrics.connections.dec();
         self.endpoint.metrics.disconnects.inc(reason);
         self.endpoint.gateway.disconnected(client, reason);
-        self.endpoint.went_offline(joined);
+        self.endpoint.went_offline(joined, of_client);
     }
 
     /// When the first of its tokens expires, or of those of its subscriptions, in seconds since 1970.

@@ -7,7 +7,7 @@ pub use emitter::Emitter;
 pub use event::{Act, EventRule};
 
 use super::{enabled, ping_interval};
-use crate::crd::rules::{self, duration, endpoints, socketio};
+use crate::crd::rules::{self, duration, duration_or_none, endpoints, socketio};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -102,6 +102,12 @@ pub struct SocketioEndpoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 
+    /// With a profile: how long users may be away before the others are told that they are offline. `0s`: not at all.
+    #[serde(default = "offline_after")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = duration_or_none())]
+    pub offline_after: String,
+
     /// Hearing what other programs emit with `@socket.io/redis-emitter` through the cluster's Redis. Whoever may publish there
     /// may emit, whatever tokens, channels and hooks say, and every instance reads every emit.
     #[serde(default)]
@@ -125,6 +131,7 @@ impl Default for SocketioEndpoint {
             ack_timeout: ack_timeout(),
             events: Vec::new(),
             profile: None,
+            offline_after: offline_after(),
             emitter: Emitter::default(),
         }
     }
@@ -171,6 +178,10 @@ fn namespaces() -> Vec<String> {
 
 fn message_event() -> String {
     "message".into()
+}
+
+fn offline_after() -> String {
+    "5s".into()
 }
 
 fn ack_timeout() -> String {

@@ -64,6 +64,9 @@ pub enum Act {
     Presence,
     /// The event goes to a logic module, whose answer the client gets.
     Call,
+    /// The client gets to know when users were last in the room. Only the profile `chat` has it, which notes that.
+    #[serde(skip)]
+    LastSeen,
 }
 
 impl EventRule {
@@ -103,13 +106,16 @@ impl EventRule {
             stamp: true,
             ..of_conversation(event, Act::Publish)
         };
+        let of_everybody =
+            |event: &str, act| Self { room: String::new(), prefix: ONLINE.into(), ..Self::new(event, act) };
         vec![
             of_conversation("joinConversation", Act::Join),
             of_conversation("leaveConversation", Act::Leave),
             Self { to_sender: true, ..publish("sendMessage", "newMessage") },
             publish("typing", USER_TYPING),
             of_conversation("getMembers", Act::Presence),
-            Self { room: String::new(), prefix: ONLINE.into(), ..Self::new("getOnlineUsers", Act::Presence) },
+            of_everybody("getOnlineUsers", Act::Presence),
+            of_everybody("getLastSeen", Act::LastSeen),
         ]
     }
 

@@ -69,6 +69,7 @@ fn wrong_socketio() -> Vec<(Value, &'static str)> {
         (socketio(json!({"pingInterval": "25"})), "'25' is not a duration"),
         (socketio(json!({"pingTimeout": "0s"})), "'0s' is not a duration"),
         (socketio(json!({"ackTimeout": "0ms"})), "'0ms' is not a duration"),
+        (socketio(json!({"offlineAfter": "soon"})), "'soon' is not a duration"),
         (socketio(json!({"maxPayload": "1MB"})), "'1MB' is not a size: write a number of bytes"),
         (socketio(json!({"maxPayload": 0})), "'0' is not a size"),
         (socketio(json!({"cookie": "a b"})), "'a b' cannot be a cookie's name"),

@@ -21,6 +21,7 @@ fn endpoints() -> Vec<(Value, &'static str)> {
         ("socketio/pingInterval", "25s\n", r"'25s\n' is not a duration"),
         ("socketio/pingTimeout", "20s\n", r"'20s\n' is not a duration"),
         ("socketio/ackTimeout", "5s\n", r"'5s\n' is not a duration"),
+        ("socketio/offlineAfter", "5s\n", r"'5s\n' is not a duration"),
         ("socketio/maxPayload", "1Mi\n", r"'1Mi\n' is not a size: write a number of bytes"),
         ("socketio/cookie", "io\n", r"'io\n' cannot be a cookie's name: use letters"),
         ("presence/path", "/\n", r"'/\n' is not a path: write / alone"),

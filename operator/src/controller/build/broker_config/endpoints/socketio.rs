@@ -23,6 +23,9 @@ pub(super) struct Socketio<'a> {
     events: Vec<EventRule<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<crd::Profile>,
+    /// Only where it means something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offline_after: Option<&'a str>,
     /// Only where it is heard: what brokers do without it is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     emitter: Option<&'a crd::Emitter>,
@@ -62,6 +65,7 @@ pub(super) fn socketio(endpoint: &crd::SocketioEndpoint, max_payload: u64) -> So
         ack_timeout: &endpoint.ack_timeout,
         events: endpoint.events.iter().map(event).collect(),
         profile: endpoint.profile,
+        offline_after: endpoint.profile.map(|_| &*endpoint.offline_after),
         emitter: Some(&endpoint.emitter).filter(|emitter| emitter.enabled),
     }
 }
