@@ -18,6 +18,8 @@ pub(crate) async fn lists_of_a_channel_are_of_who_is_in_it(brokers: &[Broker]) {
             clients.push(client);
         }
     }
+    // Of ids that were made within a millisecond, the later one may come first.
+    let last = inside[8].clone();
     inside.sort();
     for broker in brokers {
         let (mut seen, mut query) = (Vec::new(), json!({"channel": "room", "limit": 4}));
@@ -42,7 +44,8 @@ pub(crate) async fn lists_of_a_channel_are_of_who_is_in_it(brokers: &[Broker]) {
         assert_eq!(list(&brokers[2], query.clone()).await.0.len(), count, "{query}");
     }
     clients[11].command(json!({"unsubscribe": {"channel": "room"}})).await;
-    assert_eq!(list(&brokers[0], json!({"channel": "room"})).await.0, inside[..8]);
+    inside.retain(|id| *id != last);
+    assert_eq!(list(&brokers[0], json!({"channel": "room"})).await.0, inside);
     for (bad, code) in [("", 107), ("no:such", 102)] {
         assert_eq!(brokers[0].api("clients", &json!({"channel": bad})).await["error"]["code"], code);
     }
