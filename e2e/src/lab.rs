@@ -1,8 +1,9 @@
 //! One test's place: a namespace, a watch over it, and what a person would look at when the test fails.
 
-use std::env;
+use std::{env, panic::AssertUnwindSafe};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use futures_util::FutureExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Resource,
@@ -28,7 +29,9 @@ impl Lab {
     /// Runs a test in a new namespace, which goes when the test is over.
     pub async fn run(name: &str, test: impl AsyncFnOnce(&Lab) -> Result<()>) -> Result<()> {
         let lab = Self::new(name).await?;
-        let result = test(&lab).await;
+        // What is asserted within a test is a failure like others: it is looked into, and leaves nothing behind.
+        let result = AssertUnwindSafe(test(&lab)).catch_unwind().await;
+        let result = result.unwrap_or_else(|_| Err(anyhow!("the test panicked: see above")));
         if let Err(error) = &result {
             lab.report.say("failed", format!("{error:#}"));
             lab.look_around().await;

@@ -1,5 +1,6 @@
 //! Switchboard as a whole, on a real cluster: see the crate's documentation.
 
+mod browser;
 mod configuration;
 mod definition;
 mod failures;
@@ -7,6 +8,7 @@ mod foreign;
 mod logic;
 mod messages;
 mod objects;
+mod pages;
 mod scaling;
 mod socketio;
 mod support;

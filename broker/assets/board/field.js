@@ -6,6 +6,9 @@ import { $, keyed, make, write } from '/pages/dom.js';
 export const WIDTH = 1600;
 export const HEIGHT = 1000;
 
+/** What of a cursor is always seen, in pixels. */
+const EDGE = 14;
+
 const NOTES = ['Idea', 'Sketch', 'Draft', 'Review', 'Build', 'Test', 'Measure', 'Ship', 'Listen', 'Mend', 'Rest', 'Next'];
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -64,7 +67,9 @@ export class Field {
       write(label, isMe ? 'you' : name);
       element.classList.toggle('left', cursor.x > WIDTH * 0.8);
       element.classList.toggle('far', isFar);
-      element.style.transform = `translate(${(cursor.x / WIDTH) * clientWidth}px, ${(cursor.y / HEIGHT) * clientHeight}px)`;
+      // At the edges what points there still shows.
+      const [x, y] = [[cursor.x / WIDTH, clientWidth], [cursor.y / HEIGHT, clientHeight]].map(([part, size]) => Math.min(part * size, size - EDGE));
+      element.style.transform = `translate(${x}px, ${y}px)`;
     });
   }
 }

@@ -18,7 +18,10 @@ const WORDS = {
   closed: ['not connected', ''],
 };
 
-let [board, place, note, isDrawing] = [null, { x: WIDTH / 2, y: HEIGHT / 2 }, '', false];
+/** Where somebody is who has not pointed anywhere: about the middle, so that not all of them are in one place. */
+const somewhere = (size) => Math.round(size * (0.25 + Math.random() / 2));
+
+let [board, place, note, isDrawing] = [null, { x: somewhere(WIDTH), y: somewhere(HEIGHT) }, '', false];
 
 const field = new Field((chosen) => select(note === chosen ? '' : chosen));
 
@@ -68,7 +71,7 @@ function alone(is) {
   }
   if (is) {
     badge('cut off', 'warn');
-    trouble(`${board.instance} has lost the other instances. You and whoever it serves go on; all others stand still as they were last seen.`, 'warn');
+    trouble(`${board.instance} has lost the other instances. People on ${board.instance} go on; the others stand still as they were last seen.`, 'warn');
   } else {
     badge(...WORDS.joined);
     relief('The instances are together again.');

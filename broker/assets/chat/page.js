@@ -12,13 +12,15 @@ const NAME = 'switchboard-chat-name';
 const TYPING = { told: 2000, shown: 3500 };
 /** How often is asked who is here, in milliseconds. */
 const ASKED = 4000;
+/** How long it may take until all instances know again who is where, in milliseconds. */
+const SETTLED = 8000;
 const KEPT = 300;
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 const socket = window.io({ ...settings.client, autoConnect: false });
 const people = new People((time) => clock.format(time));
 const typing = new Map();
-let [me, room, toldTyping, wasHere, isAlone] = [null, null, 0, false, false];
+let [me, room, toldTyping, wasHere, isAlone, sinceTogether] = [null, null, 0, false, false, 0];
 
 const HEARD = {
   hello(person) {
@@ -39,8 +41,8 @@ const HEARD = {
   },
 };
 const say = talk(socket, settings.profile, (word, what) => {
-  if (what.id !== me?.id) {
-    HEARD[word]?.(what);
+  if (Object.hasOwn(HEARD, word) && what && what.id !== me?.id) {
+    HEARD[word](what);
     show();
   }
 });
@@ -82,11 +84,11 @@ socket.on('connect_error', (error) => {
 socket.on('instanceAlone', () => {
   isAlone = true;
   badge('cut off', 'warn');
-  trouble(`${me.instance} has lost the other instances. You talk with whoever it serves; all others hear nothing of it, and are not heard.`, 'warn');
+  trouble(`${me.instance} has lost the other instances. People on ${me.instance} hear you; the others do not, and you do not hear them.`, 'warn');
   show();
 });
 socket.on('instanceTogether', () => {
-  isAlone = false;
+  [isAlone, sinceTogether] = [false, Date.now()];
   badge('connected', 'good');
   relief('The instances are together again. What was said on others meanwhile is not here.');
   return look();
@@ -99,7 +101,8 @@ async function look() {
   }
   const { members } = await say.members(room);
   if (members) {
-    const { left, unknown } = people.keep(new Set(members.map(({ client }) => client)), isAlone ? me.instance : null);
+    const isUnsure = isAlone || Date.now() - sinceTogether < SETTLED;
+    const { left, unknown } = people.keep(new Set(members.map(({ client }) => client)), isUnsure ? me.instance : null);
     left.forEach(gone);
     if (unknown) {
       say.tell(room, 'hello', me);
@@ -118,7 +121,6 @@ function show() {
 
 function line(className, ...inside) {
   const messages = $('messages');
-  const isAtEnd = messages.scrollHeight - messages.scrollTop - messages.clientHeight < 60;
   const li = make('li', { className }, ...inside);
   messages.append(li);
   while (messages.children.length > KEPT) {
@@ -135,6 +137,17 @@ function add(name, text, at, isMine) {
   return line(isMine ? 'mine' : '', make('div', { className: 'by' }, make('span', {}, isMine ? 'You' : String(name)), when),
     make('div', {}, String(text)));
 }
+
+/** Who reads the end goes on reading it, also where the list gets smaller. */
+let isAtEnd = true;
+$('messages').addEventListener('scroll', ({ target }) => {
+  isAtEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 60;
+});
+new ResizeObserver(() => {
+  if (isAtEnd) {
+    $('messages').scrollTop = $('messages').scrollHeight;
+  }
+}).observe($('messages'));
 
 const news = (text) => line('news', text);
 const gone = ({ name }) => news(`${name} has gone`);

@@ -70,7 +70,10 @@ export class People {
 
   show(list, me, isAlone) {
     const order = ({ gone, name }) => `${gone === null ? 0 : 1} ${name}`;
-    const all = [...this.#known.values()].sort((one, other) => order(one).localeCompare(order(other)));
+    const there = new Set([...this.#known.values()].filter(({ gone }) => gone === null).map(({ name }) => name));
+    // Who has come back is not shown as gone too.
+    const shown = [...this.#known.values()].filter(({ name, gone }) => gone === null || !there.has(name));
+    const all = shown.sort((one, other) => order(one).localeCompare(order(other)));
     const create = () => make('li', {}, make('span', { className: 'dot' }), make('span'), make('span', { className: 'where' }));
     keyed(list, all, ({ id }) => id, create, (li, { id, name, instance, gone }) => {
       const [dot, who, where] = li.children;

@@ -32,7 +32,8 @@ function builtIn(socket, heard) {
 function ofProfile(socket, heard) {
   const stating = (room, says, { id, name, instance }) =>
     ({ conversationId: room, isTyping: says === 'typing', says, from: id, name, instance });
-  socket.on('newMessage', ({ from, name, content, timestamp }) => heard('message', { id: from, name, text: content, at: timestamp }));
+  socket.on('newMessage', ({ from, name, user, content, timestamp }) =>
+    heard('message', { id: from, name: name ?? user ?? 'Somebody', text: content, at: timestamp }));
   socket.on('userTyping', ({ says, from, name, instance }) => heard(says, { id: from, name, instance }));
   return {
     join: (room) => answer(socket, 'joinConversation', { conversationId: room }),

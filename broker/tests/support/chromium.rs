@@ -108,8 +108,10 @@ impl Browser {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", size).await;
         let scheme = if is_dark { "dark" } else { "light" };
-        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.call("Emulation.setEmulatedMedia", features).await;
+        // What changes by and by would be seen half changed.
+        let still = json!({"name": "prefers-reduced-motion", "value": "reduce"});
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}, still]);
+        self.call("Emulation.setEmulatedMedia", json!({"features": features})).await;
     }
 
     /// Asks the developer tools.
