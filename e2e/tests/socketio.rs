@@ -15,7 +15,7 @@ use k8s_openapi::{
     api::core::v1::{Pod, Secret},
 };
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{ROOM, home, publish};
 
@@ -28,13 +28,17 @@ const SECRET: &[u8] = b"a secret of the tests, long enough for HS256";
 const ANN: &str =
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbm4ifQ.0hUeLqpFLsdgUyO7boAFJBwonVya7sIIiTrXw-032bc";
 
-/// The ways of the client: by requests alone, by WebSocket alone.
-const WAYS: [&str; 2] = ["polling", "websocket"];
+/// The user `bob`, as [`ANN`].
+const BOB: &str =
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJib2IifQ.yzlYJ7e_2CLMW2CAETdEDCEniyNh8NELo4lIfTW1rzs";
+
+/// The ways of the client: by requests alone, by WebSocket alone, from the one to the other.
+const WAYS: [&str; 3] = ["polling", "websocket", "upgrade"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socketio_clients_talk_over_three_pods() -> Result<()> {
     Lab::run("socketio-talk", async |lab| {
-        let brokers = create(lab).await?;
+        let brokers = create(lab, json!({})).await?;
         let (service, key) = (brokers.service().await?, brokers.api_key().await?);
         let (url, api) = (format!("http://{service}"), format!("http://{service}/api"));
         let websocket = format!("ws://{service}/connection/websocket");
@@ -59,9 +63,17 @@ async fn socketio_clients_talk_over_three_pods() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socketio_clients_outlive_their_pods() -> Result<()> {
     Lab::run("socketio-stay", async |lab| {
-        let brokers = create(lab).await?;
+        // The rules of a chat, and the one that the other script needs.
+        let rules = json!({"profile": "chat", "events": [{"event": "join", "do": "join"}]});
+        let brokers = create(lab, rules).await?;
         let url = format!("http://{}", brokers.service().await?);
         for way in WAYS {
+            let begun = Instant::now();
+            Script::start("socketio_chat.mjs", &[&url, &url, ANN, BOB, way])?.succeeds().await?;
+            let took = time(begun.elapsed());
+            lab.report
+                .say("socket.io-client", format!("by {way}: a chat, who is online and who not; in {took}"));
+            is_empty(&brokers).await?;
             let mut script = Script::start("socketio_stay.mjs", &[&url, way, ROOM])?;
             script.says("joined").await?;
             publish(&brokers, &json!(["before"])).await?;
@@ -80,18 +92,20 @@ async fn socketio_clients_outlive_their_pods() -> Result<()> {
             script.succeeds().await?;
             brokers.settled(LONG).await?;
             // A client that polled is missed only when it answers no ping.
-            until("nobody is left", LONG, async || {
-                Ok(clients(&brokers).await?.eq(&[0; REPLICAS]).then_some(()))
-            })
-            .await?;
+            is_empty(&brokers).await?;
         }
         Ok(())
     })
     .await
 }
 
-/// Three brokers, to which anybody may come, and `ann` as herself.
-async fn create(lab: &Lab) -> Result<Brokers<'_>> {
+async fn is_empty(brokers: &Brokers<'_>) -> Result<()> {
+    let is_empty = async || Ok(clients(brokers).await?.eq(&[0; REPLICAS]).then_some(()));
+    until("nobody is left", LONG, is_empty).await
+}
+
+/// Three brokers, to which anybody may come, and two users as themselves. `rules` say what events do.
+async fn create(lab: &Lab, rules: Value) -> Result<Brokers<'_>> {
     let secret = Secret {
         metadata: ObjectMeta { name: Some("tokens".into()), ..ObjectMeta::default() },
         data: Some(BTreeMap::from([("hmac".to_owned(), ByteString(SECRET.to_vec()))])),
@@ -102,9 +116,13 @@ async fn create(lab: &Lab) -> Result<Brokers<'_>> {
     spec["auth"]["jwt"] = json!({"hmacSecretRef": {"name": "tokens", "key": "hmac"}});
     // The script expects the rules that hold when none are written.
     spec["channels"] = json!({"namespaces": [{"name": ""}, {"name": "staff"}]});
-    spec["endpoints"] = json!({"socketio": {
+    let mut endpoint = json!({
         "enabled": true, "namespaces": ["/", "/staff"], "pingInterval": "5s", "pingTimeout": "5s",
-    }});
+    });
+    for (key, value) in rules.as_object().into_iter().flatten() {
+        endpoint[key] = value.clone();
+    }
+    spec["endpoints"] = json!({"socketio": endpoint});
     Brokers::create(lab, CHAT, spec).await
 }
 

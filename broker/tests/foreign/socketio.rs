@@ -179,7 +179,9 @@ async fn a_chat_runs_on_its_profile() {
         [Broker::joining(&memory, &yaml("chat-0")).await, Broker::joining(&memory, &yaml("chat-1")).await];
     let [a, b] = [0, 1].map(|at: usize| format!("http://{}", brokers[at].client_address));
     let [ann, bob] = ["ann", "bob"].map(|user| token(&json!({"sub": user})));
-    Script::start("socketio_chat.mjs", &[&a, &b, &ann, &bob]).await.succeeds().await;
+    for way in ["upgrade", "websocket", "polling"] {
+        Script::start("socketio_chat.mjs", &[&a, &b, &ann, &bob, way]).await.succeeds().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
