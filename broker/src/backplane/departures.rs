@@ -43,7 +43,9 @@ pub trait Departing: Send + Sync {
         ready(()).boxed()
     }
 
-    /// Takes the departures whose time has come: each is given to one instance, which tells of it.
+    /// Takes the departures whose time has come: each is given to one instance, which tells of it. Among them may be users who
+    /// came a while ago, so that nobody is taken to be there for ever who is not: whoever is found to be there
+    /// [stays](Departing::stay), and whoever cannot be looked for [arrives](Departing::arrive) once more.
     fn take(&self) -> BoxFuture<'_, Vec<(Channel, String)>> {
         ready(Vec::new()).boxed()
     }
@@ -54,7 +56,7 @@ pub trait Departing: Send + Sync {
         ready(()).boxed()
     }
 
-    /// When each of these users last went from a room that is watched, in their order, in milliseconds since 1970; nothing of
+    /// When each of these users last went from a room that is watched and has not come again, in their order, in milliseconds since 1970; nothing of
     /// those of whom it is not known, or not any more ([`KEPT_FOR`]).
     fn last_seen<'a>(
         &'a self,
@@ -92,7 +94,12 @@ pub type State = (Channel, String, Option<u64>);
 impl Departures {
     /// A user has come: whether the others are to be told, for they think that it is not there.
     pub fn arrive(&self, room: &Channel, user: &str) -> bool {
-        self.0.lock().entry(room.clone()).or_default().due.insert(user.into(), None).is_none()
+        let mut rooms = self.0.lock();
+        let room = rooms.entry(room.clone()).or_default();
+        if let Some((user, seen)) = room.seen.remove_entry(user) {
+            room.by_time.remove(&(seen, user));
+        }
+        room.due.insert(user.into(), None).is_none()
     }
 
     /// A user has gone who was seen at `seen`; others are to be told at `due`.

@@ -1,5 +1,5 @@
-//! Departures in Redis: for each room a sorted set of users by the time when others are to be told that they have gone, which
-//! is infinite while they are there, and one by when each was last seen going.
+//! Departures in Redis: for each room a sorted set of users by the time when others are to be told that they have gone, if they
+//! have, which is infinite for those who were found to be there; and one by when each was last seen going.
 //!
 //! While Redis is away the instance keeps its own, and puts them into Redis when it is back: then others are told.
 
@@ -24,8 +24,12 @@ use crate::{
     metrics::RedisCommand,
 };
 
-/// When others are to be told of somebody who is there.
+/// When others are to be told of somebody who was found to be there.
 const NEVER: &str = "+inf";
+
+/// How long after it has come a user is looked for. Its instance may have died before anything else stood in Redis, and
+/// nobody would clean up after it.
+const CONFIRM: Duration = Duration::from_secs(5);
 
 /// The rooms whose departures are told, and how long after each.
 #[derive(Default)]
@@ -62,7 +66,9 @@ impl Departures {
             let mut pipeline = Pipeline::new();
             pipeline.atomic();
             pipeline.cmd("ZSCORE").arg(&key).arg(user);
-            pipeline.cmd("ZADD").arg(&key).arg(NEVER).arg(user).ignore();
+            let confirm = now_ms() + CONFIRM.as_millis() as u64;
+            pipeline.cmd("ZADD").arg(&key).arg(confirm).arg(user).ignore();
+            pipeline.cmd("ZREM").arg(self.keys.last_seen(room)).arg(user).ignore();
             pipeline.cmd("PEXPIRE").arg(&key).arg(KEPT_FOR.as_millis() as u64).ignore();
             let before = commands.run::<(Option<f64>,)>(RedisCommand::Presence, &pipeline).await;
             if let Ok((before,)) = before {

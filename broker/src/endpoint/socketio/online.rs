@@ -122,36 +122,48 @@ impl Endpoint {
             }
         }
         for (room, mut users) in rooms {
-            let online = self.online(&room, &users).await;
+            let departing = self.gateway.backplane.departing();
+            let Some(online) = self.online(&room, &users).await else {
+                // Nobody is said to have gone who may be there: they are looked for again.
+                for user in users {
+                    departing.arrive(&room, &user).await;
+                }
+                continue;
+            };
             for user in users.extract_if(.., |user| online.contains(user)) {
-                self.gateway.backplane.departing().stay(&room, &user).await;
+                departing.stay(&room, &user).await;
             }
-            let seen = self.gateway.backplane.departing().last_seen(&room, &users).await;
-            let mut seen = seen.unwrap_or_default().into_iter();
-            for user in users {
-                let seen = seen.next().flatten().unwrap_or_else(now_ms);
-                self.announce(room.clone(), &user, None, ["userOffline", "lastSeen"], seen);
+            let seen = departing.last_seen(&room, &users).await.unwrap_or_else(|_| vec![None; users.len()]);
+            for (user, seen) in users.iter().zip(seen) {
+                match seen {
+                    Some(seen) => {
+                        self.announce(room.clone(), user, None, ["userOffline", "lastSeen"], seen);
+                    }
+                    // It has gone without a word, with its instance.
+                    None => departing.depart(&room, user).await,
+                }
             }
         }
     }
 
-    /// Those of these users who have a client, on whatever instance.
-    async fn online(&self, room: &Channel, users: &[String]) -> HashSet<String> {
+    /// Those of these users who have a client, on whatever instance; nothing when some instance cannot be asked.
+    async fn online(&self, room: &Channel, users: &[String]) -> Option<HashSet<String>> {
         if users.len() > FEW {
-            let members = self.gateway.backplane.presence(room).await.unwrap_or_default();
-            return members.iter().filter_map(|member| user_of(&member.info)).collect();
+            let members = self.gateway.backplane.presence(room).await.ok()?;
+            return Some(members.iter().filter_map(|member| user_of(&member.info)).collect());
         }
         let cluster = &self.gateway.pipeline.cluster;
         let asked = users.iter().map(|user| async move {
             let query = Query { user: Some(user.clone()), limit: 1, ..Query::default() };
-            let found = match cluster.clients(&query).await {
-                Ok(page) => page,
-                // The others cannot be asked.
-                Err(_) => cluster.local_clients(&query),
-            };
-            (!found.clients.is_empty()).then(|| user.clone())
+            let found = cluster.clients(&query).await.ok()?;
+            match (found.clients.is_empty(), found.silent.is_empty()) {
+                (false, _) => Some(Some(user.clone())),
+                (true, true) => Some(None),
+                (true, false) => None,
+            }
         });
-        join_all(asked).await.into_iter().flatten().collect()
+        let found: Option<Vec<_>> = join_all(asked).await.into_iter().collect();
+        Some(found?.into_iter().flatten().collect())
     }
 
     fn announce(
@@ -189,7 +201,9 @@ impl Session {
             let Ok(seen) = endpoint.gateway.backplane.departing().last_seen(&room, &users).await else {
                 return reply.refuse(ErrorCode::Internal);
             };
-            let online = endpoint.online(&room, &users).await;
+            let Some(online) = endpoint.online(&room, &users).await else {
+                return reply.refuse(ErrorCode::Internal);
+            };
             let mut more = br#","users":["#.to_vec();
             for (number, (user, seen)) in users.iter().zip(seen).enumerate() {
                 more.extend_from_slice(if number > 0 { br#",{"userId":"# } else { br#"{"userId":"# });
