@@ -141,4 +141,18 @@ addEventListener('resize', draw);
 
 $('name').value = sessionStorage.getItem(KEPT) ?? '';
 const hues = ['#c2410c', '#0f766e', '#6d28d9', '#be123c', '#1d4ed8', '#4d7c0f', '#a16207', '#0369a1'];
-$('color').value = hues[Math.floor(Math.random() * hues.length)];
+let isChosen = false;
+
+/** Other names mostly mean other colours, unless people choose one. */
+function suggest() {
+  if (!isChosen) {
+    const sum = [...$('name').value].reduce((sum, letter) => sum + letter.codePointAt(0), 0);
+    $('color').value = hues[sum % hues.length];
+  }
+}
+
+$('color').addEventListener('input', () => {
+  isChosen = true;
+});
+$('name').addEventListener('input', suggest);
+suggest();
